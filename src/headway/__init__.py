@@ -1,0 +1,85 @@
+"""headway: any pretrained transformer backbone with any head.
+
+Names are looked up when they are first asked for, so ``import headway`` costs next to nothing. Besides those below
+there are the classes of every family and head, such as ``BertConfig`` and ``BertForSequenceClassification``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "headway.auto.config": ("AutoConfig",),
+    "headway.auto.model": (
+        "AutoModel",
+        "AutoModelForCausalLM",
+        "AutoModelForImageClassification",
+        "AutoModelForMaskedLM",
+        "AutoModelForMultipleChoice",
+        "AutoModelForNextSentencePrediction",
+        "AutoModelForPreTraining",
+        "AutoModelForQuestionAnswering",
+        "AutoModelForSeq2SeqLM",
+        "AutoModelForSequenceClassification",
+        "AutoModelForTokenClassification",
+    ),
+    "headway.auto.tokenizer": ("AutoTokenizer",),
+    "headway.config": ("PreTrainedConfig", "PretrainedConfig"),
+    "headway.errors": (
+        "CheckpointError",
+        "ConfigError",
+        "HeadwayError",
+        "InputError",
+        "MissingExtraError",
+        "TokenizerError",
+        "WeightsError",
+    ),
+    "headway.io.report": ("LoadReport",),
+    "headway.models.pretrained": ("PreTrainedModel", "PretrainedModel"),
+    "headway.nn.cache": ("Cache",),
+    "headway.outputs": ("ModelOutput",),
+    "headway.registry": ("Family", "register"),
+    "headway.tokenization.batch": ("BatchEncoding",),
+    "headway.tokenization.tokenizer": ("Tokenizer",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - built from the table above
+
+logging.getLogger("headway").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    elif name[:1].isupper():
+        value = _family_class(name)
+    else:
+        raise AttributeError(f"module 'headway' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def _family_class(name: str) -> Any:
+    """A family's config, or its backbone with a head, by class name."""
+    from headway.errors import did_you_mean
+    from headway.registry import families
+
+    configs = {family.config.__name__: family.config for family in families().values()}
+    if name in configs:
+        return configs[name]
+    from headway.models.assemble import class_names, model_class
+
+    if name in class_names():
+        return model_class(*class_names()[name])
+    raise AttributeError(
+        f"module 'headway' has no attribute {name!r}.{did_you_mean(name, [*_HOME, *configs, *class_names()])}"
+    )
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,1 @@
+"""The Auto classes: what a checkpoint says of itself decides which class loads it."""

@@ -1,0 +1,75 @@
+"""``AutoConfig``: the config of a checkpoint, of the class that its ``model_type`` names."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from headway.config import PreTrainedConfig, read_config, take_source_keywords
+from headway.errors import ConfigError
+from headway.io.hub import locate
+from headway.io.source import Source
+from headway.registry import config_class, families, register_config
+
+
+class AutoConfig:
+    """Not to be made; its class methods give configs."""
+
+    def __init__(self) -> None:
+        raise TypeError("AutoConfig is not made itself; use AutoConfig.from_pretrained or AutoConfig.for_model.")
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
+        """Read a checkpoint's config: a folder, a JSON file or a hub id.
+
+        Args:
+            pretrained_model_name_or_path: where the checkpoint lies.
+            **kwargs: as in ``PreTrainedConfig.from_pretrained``: where to look, ``return_unused_kwargs``, and fields to
+                override, in either spelling (``n_heads=12``).
+
+        Raises:
+            CheckpointError: there is no such checkpoint, or it has no config.
+            ConfigError: the config is not valid JSON, or its model type is unknown.
+        """
+        source = locate(pretrained_model_name_or_path, **take_source_keywords(kwargs))
+        values = read_config(source)
+        kind = config_class(values.get("model_type") or infer_model_type(values, source))
+        return kind.from_dict({**values, "name_or_path": source.name}, **kwargs)
+
+    @classmethod
+    def for_model(cls, model_type: str, **kwargs: Any) -> PreTrainedConfig:
+        """A config of ``model_type`` with its defaults, overridden by ``kwargs``."""
+        return config_class(model_type)(**kwargs)
+
+    @classmethod
+    def register(cls, model_type: str, config: type[PreTrainedConfig], exist_ok: bool = False) -> None:
+        """Make a config class of your own known under ``model_type``."""
+        register_config(model_type, config, exist_ok)
+
+
+def infer_model_type(values: dict[str, Any], source: Source) -> str:
+    """The ``model_type`` that a config without one must mean, from its ``architectures`` or else the weights' names.
+
+    Raises:
+        ConfigError: neither tells.
+    """
+    known = families()
+    for name in values.get("architectures") or ():
+        fitting = [family for family in known.values() if name.startswith(family.title)]
+        if fitting:
+            return max(fitting, key=lambda family: len(family.title)).model_type
+    from headway.io.weights import open_weights
+
+    keys = set(open_weights(source)) if source.find("model.safetensors", "pytorch_model.bin") else set()
+    prefixed = [name for name, family in known.items() if _owns(family.names(family.config()).prefix, keys, name)]
+    if len(prefixed) == 1:
+        return prefixed[0]
+    raise ConfigError(
+        f"{source.where} has no model_type in {source.config_name}, and neither architectures nor the names of its "
+        "weights tell which; add model_type to the file."
+    )
+
+
+def _owns(prefix: str, keys: set[str], model_type: str) -> bool:
+    """Do the keys carry a prefix that only this family uses?"""
+    return prefix == model_type.split("-")[0] and any(key.startswith(f"{prefix}.") for key in keys)

@@ -1,0 +1,251 @@
+"""``PreTrainedConfig``: the fields of a checkpoint's ``config.json``, read, changed and written back.
+
+A family's config is a subclass whose annotations are its fields::
+
+    class BertConfig(PreTrainedConfig):
+        model_type = "bert"
+        hidden_size: int = 768
+
+Keys that no field names are kept as attributes and written back, so nothing of a file is lost. Subclasses with an
+``__init__`` of their own that pass the rest on to ``super().__init__(**kwargs)`` work too.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import os
+from pathlib import Path
+from typing import Any, ClassVar, Self, dataclass_transform
+
+from headway.errors import ConfigError, InputError, did_you_mean
+from headway.io.atomic import atomic_folder, write_file
+from headway.io.hub import Source, locate
+
+SOURCE_KEYWORDS = (
+    "revision",
+    "subfolder",
+    "cache_dir",
+    "token",
+    "local_files_only",
+    "force_download",
+)
+_OTHER_SPELLINGS = {"torch_dtype": "dtype", "attn_implementation": "_attn_implementation"}
+_UNSAVED = ("_attn_implementation", "name_or_path")
+
+
+def take_source_keywords(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Remove from ``kwargs`` and return what says where a checkpoint lies, for ``io.hub.locate``.
+
+    Raises:
+        InputError: ``trust_remote_code=True``: headway runs no code that comes with a checkpoint.
+    """
+    if kwargs.pop("trust_remote_code", False):
+        raise InputError(
+            "trust_remote_code=True is not supported, because headway never runs code from a checkpoint; register a "
+            "family or a model class of your own for it instead."
+        )
+    kwargs.pop("proxies", None)
+    return {key: kwargs.pop(key) for key in SOURCE_KEYWORDS if key in kwargs}
+
+
+@dataclass_transform(kw_only_default=True)
+class _Fields:
+    """Collects the annotated fields of each config class, in order of definition."""
+
+    _fields: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = {
+            name: cls.__dict__.get(name)
+            for name, kind in cls.__dict__.get("__annotations__", {}).items()
+            if not str(kind).startswith("ClassVar")
+        }
+        cls._fields = {**cls._fields, **own}
+        if "__init__" not in cls.__dict__:
+            parameters = [
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+                for name, default in cls._fields.items()
+            ]
+            extra = inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)
+            cls.__signature__ = inspect.Signature([*parameters, extra])  # type: ignore[attr-defined]
+
+
+class PreTrainedConfig(_Fields):
+    """Configuration of a network: the fields of ``config.json`` as attributes.
+
+    Args:
+        **kwargs: fields of the class, their other spellings in ``attribute_map``, ``num_labels``, or further keys,
+            which are kept.
+    """
+
+    model_type: ClassVar[str] = ""
+    attribute_map: ClassVar[dict[str, str]] = {}
+
+    architectures: list[str] | None = None
+    dtype: str | None = None
+    is_encoder_decoder: bool = False
+    tie_word_embeddings: bool = True
+    pad_token_id: int | None = None
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+    decoder_start_token_id: int | None = None
+    id2label: dict[int, str] | None = None
+    label2id: dict[str, int] | None = None
+    problem_type: str | None = None
+    output_attentions: bool = False
+    output_hidden_states: bool = False
+    return_dict: bool = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.name_or_path = str(kwargs.pop("name_or_path", kwargs.pop("_name_or_path", "")))
+        self._attn_implementation: str | None = None
+        num_labels = kwargs.pop("num_labels", None)
+        for name, default in self._fields.items():
+            if name not in self.__dict__:
+                object.__setattr__(self, name, copy.copy(default))
+        for name, value in kwargs.items():
+            if name not in ("model_type", "attribute_map"):
+                setattr(self, name, value)
+        if num_labels is not None and (self.id2label is None or len(self.id2label) != num_labels):
+            self.num_labels = num_labels
+
+    # --- names -----------------------------------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        name = self.attribute_map.get(name, _OTHER_SPELLINGS.get(name, name))
+        if name == "dtype" and value is not None:
+            value = str(value).removeprefix("torch.")
+        elif name == "id2label" and value is not None:
+            value = {int(index): label for index, label in value.items()}
+            object.__setattr__(self, "label2id", {label: index for index, label in value.items()})
+        object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        mapped = type(self).attribute_map.get(name, _OTHER_SPELLINGS.get(name, name))
+        if mapped != name:
+            return getattr(self, mapped)
+        raise AttributeError(f"{type(self).__name__} has no field {name!r}.{did_you_mean(name, self.__dict__)}")
+
+    @property
+    def num_labels(self) -> int:
+        """How many labels a classification head tells apart (2 where nothing is said)."""
+        return 2 if self.id2label is None else len(self.id2label)
+
+    @num_labels.setter
+    def num_labels(self, count: int) -> None:
+        self.id2label = {index: f"LABEL_{index}" for index in range(count)}
+
+    def label(self, index: int) -> str:
+        """The name of label ``index``."""
+        return f"LABEL_{index}" if self.id2label is None else self.id2label.get(index, f"LABEL_{index}")
+
+    @property
+    def use_return_dict(self) -> bool:
+        """Do models return a ``ModelOutput`` rather than a plain tuple?"""
+        return self.return_dict
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], **kwargs: Any) -> Any:
+        """Make a config of ``values``, overridden by those ``kwargs`` that are fields.
+
+        With ``return_unused_kwargs=True`` the result is ``(config, rest of kwargs)``, else the rest is kept too.
+        """
+        return_unused = kwargs.pop("return_unused_kwargs", False)
+        config = cls(**values)
+        unused = {}
+        for name, value in kwargs.items():
+            if config.has_field(name) or not return_unused:
+                setattr(config, name, value)
+            else:
+                unused[name] = value
+        return (config, unused) if return_unused else config
+
+    def has_field(self, name: str) -> bool:
+        """Is ``name`` a field of this config, under one of its spellings?"""
+        return name in self.__dict__ or name in self.attribute_map or name in _OTHER_SPELLINGS or name == "num_labels"
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
+        """Read the config of a checkpoint: a folder, a JSON file or a hub id.
+
+        Args:
+            pretrained_model_name_or_path: where the checkpoint lies.
+            **kwargs: ``revision``, ``subfolder``, ``cache_dir``, ``token``, ``local_files_only``, ``force_download``,
+                ``return_unused_kwargs``, and fields to override.
+
+        Raises:
+            CheckpointError: there is no such checkpoint, or it has no config.
+            ConfigError: the config is not valid JSON.
+        """
+        source = locate(pretrained_model_name_or_path, **take_source_keywords(kwargs))
+        values = read_config(source)
+        return cls.from_dict({**values, "name_or_path": source.name}, **kwargs)
+
+    @classmethod
+    def from_json_file(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a config from one JSON file."""
+        config: Self = cls.from_pretrained(path)
+        return config
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that ``config.json`` holds, as plain values; common fields at their default are left out."""
+        common = PreTrainedConfig._fields
+        values = {
+            name: _plain(value)
+            for name, value in self.__dict__.items()
+            if name not in _UNSAVED and not (name in common and value == type(self)._fields.get(name, common[name]))
+        }
+        for name, default in type(self)._fields.items():
+            if name in common and default != common[name]:
+                values[name] = _plain(getattr(self, name))
+        if self.id2label is None:
+            values.pop("label2id", None)
+        return {**values, "model_type": self.model_type} if self.model_type else values
+
+    def to_json_string(self) -> str:
+        """``to_dict`` as JSON with sorted keys."""
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
+        """Write ``config.json`` into a folder, which is made where it is missing; all or nothing."""
+        with atomic_folder(Path(save_directory)) as folder:
+            write_file(folder / "config.json", self.to_json_string().encode())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PreTrainedConfig) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.to_json_string().rstrip()}"
+
+
+PretrainedConfig = PreTrainedConfig
+
+
+def read_config(source: Source) -> dict[str, Any]:
+    """The config file of a checkpoint as a dictionary.
+
+    Raises:
+        CheckpointError: there is none.
+        ConfigError: it is not valid JSON.
+    """
+    source.require(source.config_name)
+    return source.read_json(source.config_name) or {}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, PreTrainedConfig):
+        return value.to_dict()
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,90 @@
+"""ALBERT (Lan et al. 2019, arXiv:1909.11942): BERT with narrow embeddings and layers shared in groups."""
+
+from typing import Any
+
+from headway.families import bert
+from headway.names import Names, each
+from headway.registry import Family, register
+from headway.spec import (
+    Dense,
+    Encoder,
+    LayerNorm,
+    Learned,
+    Pooled,
+    Pooler,
+    Predict,
+    Recipe,
+    SentencePairPretraining,
+    Stack,
+    TokenTypes,
+    Vocabulary,
+)
+
+
+class AlbertConfig(bert.BertConfig):
+    model_type = "albert"
+
+    vocab_size: int = 30000
+    embedding_size: int = 128
+    hidden_size: int = 4096
+    num_hidden_groups: int = 1
+    num_attention_heads: int = 64
+    intermediate_size: int = 16384
+    inner_group_num: int = 1
+    hidden_act: str = "gelu_new"
+    hidden_dropout_prob: float = 0.0
+    attention_probs_dropout_prob: float = 0.0
+    classifier_dropout_prob: float = 0.1
+    bos_token_id: int | None = 2
+    eos_token_id: int | list[int] | None = 3
+
+
+def architecture(c: AlbertConfig) -> Encoder:
+    plain = bert.stack(c, Learned(c.max_position_embeddings), TokenTypes(c.type_vocab_size), c.embedding_size)
+    inner = c.inner_group_num
+    order = tuple(
+        step * c.num_hidden_groups // c.num_hidden_layers * inner + i
+        for step in range(c.num_hidden_layers)
+        for i in range(inner)
+    )
+    layers = plain.layers[:1] * (c.num_hidden_groups * inner)
+    return Encoder(Stack(c.hidden_size, plain.embed, layers, order=order), Pooler(c.hidden_size))
+
+
+def heads(c: Any) -> dict[str, Recipe]:
+    tie = "always" if c.tie_word_embeddings else "never"
+    dense = Dense(c.hidden_act, c.embedding_size, LayerNorm(c.layer_norm_eps))
+    lm = Vocabulary(dense=dense, bias=True, tie=tie)
+    pair = SentencePairPretraining(lm, Predict(Pooled()), "sentence_order_label", "sop_logits")
+    return {"masked-lm": lm, "pretraining": pair}
+
+
+def names(c: AlbertConfig) -> Names:
+    layer = {
+        **{f"attn.{x[0]}": f"attention.{x}" for x in ("query", "key", "value")},
+        "attn.o": "attention.dense",
+        "attn_norm": "attention.LayerNorm",
+        "mlp.up": "ffn",
+        "mlp.down": "ffn_output",
+        "mlp_norm": "full_layer_layer_norm",
+    }
+    backbone = {**bert.EMBED, "embed.project": "encoder.embedding_hidden_mapping_in", "pooler.dense": "pooler"}
+    for i in range(c.num_hidden_groups * c.inner_group_num):
+        group, inner = divmod(i, c.inner_group_num)
+        backbone |= each(f"layers.{i}", f"encoder.albert_layer_groups.{group}.albert_layers.{inner}", layer)
+    lm = {
+        "lm.hidden.dense": "predictions.dense",
+        "lm.hidden.norm": "predictions.LayerNorm",
+        "lm.decoder.weight": "predictions.decoder.weight",
+        "lm.decoder.bias": "predictions.bias",
+    }
+    return Names(
+        "albert",
+        backbone,
+        heads={"masked-lm": lm, "pretraining": {**lm, "pair": "sop_classifier.classifier"}},
+        also={"predictions.bias": ("predictions.decoder.bias",)},
+        ignore=("embeddings.position_ids",),
+    )
+
+
+register(Family(AlbertConfig, "Albert", architecture, names, heads))

@@ -1,0 +1,128 @@
+"""BART (Lewis et al. 2019, arXiv:1910.13461): post-norm encoder-decoder with learned positions."""
+
+from typing import Any, ClassVar
+
+from headway.config import PreTrainedConfig
+from headway.names import Names, Reshaped, Stored, each
+from headway.registry import Family, register
+from headway.spec import (
+    Attention,
+    DecoderTokens,
+    Dense,
+    Embed,
+    EncoderDecoder,
+    LastEos,
+    Layer,
+    LayerNorm,
+    Learned,
+    Mlp,
+    PostNorm,
+    Predict,
+    Recipe,
+    Stack,
+    Vocabulary,
+    repeat,
+)
+
+
+class BartConfig(PreTrainedConfig):
+    model_type = "bart"
+    attribute_map: ClassVar[dict[str, str]] = {
+        "hidden_size": "d_model",
+        "num_attention_heads": "encoder_attention_heads",
+        "num_hidden_layers": "encoder_layers",
+    }
+
+    vocab_size: int = 50265
+    max_position_embeddings: int = 1024
+    encoder_layers: int = 12
+    encoder_ffn_dim: int = 4096
+    encoder_attention_heads: int = 16
+    decoder_layers: int = 12
+    decoder_ffn_dim: int = 4096
+    decoder_attention_heads: int = 16
+    activation_function: str = "gelu"
+    d_model: int = 1024
+    dropout: float = 0.1
+    attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    init_std: float = 0.02
+    classifier_dropout: float = 0.0
+    scale_embedding: bool = False
+    is_encoder_decoder: bool = True
+    use_cache: bool = True
+    pad_token_id: int | None = 1
+    bos_token_id: int | None = 0
+    eos_token_id: int | list[int] | None = 2
+    decoder_start_token_id: int | None = 2
+    forced_eos_token_id: int | None = 2
+    id2label: dict[int, str] | None = {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}  # noqa: RUF012 - copied by the base
+    label2id: dict[str, int] | None = {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}  # noqa: RUF012
+
+
+def stack(c: Any, side: str, causal: bool) -> Stack:
+    norm, heads = LayerNorm(1e-5), getattr(c, f"{side}_attention_heads")
+    attention = Attention(heads, c.d_model // heads, causal=causal, dropout=c.attention_dropout)
+    cross = Attention(heads, c.d_model // heads, dropout=c.attention_dropout) if causal else None
+    mlp = Mlp(getattr(c, f"{side}_ffn_dim"), c.activation_function, dropout=c.activation_dropout)
+    # The first two rows of the position table are never read.
+    embed = Embed(
+        c.vocab_size,
+        c.d_model,
+        Learned(c.max_position_embeddings + 2, offset=2),
+        norm=norm,
+        scale=c.d_model**0.5 if c.scale_embedding else 1.0,
+        dropout=c.dropout,
+    )
+    layer = Layer(attention, mlp, PostNorm(norm), cross, c.dropout)
+    return Stack(c.d_model, embed, repeat(layer, getattr(c, f"{side}_layers")))
+
+
+def architecture(c: Any) -> EncoderDecoder:
+    encoder, decoder = stack(c, "encoder", causal=False), stack(c, "decoder", causal=True)
+    return EncoderDecoder(encoder, decoder, shared=c.tie_word_embeddings)
+
+
+def heads(c: Any) -> dict[str, Recipe]:
+    tie = "always" if c.tie_word_embeddings else "never"
+    return {
+        "sequence-classification": Predict(LastEos(), Dense("tanh"), dropout=c.classifier_dropout),
+        "seq2seq-lm": Vocabulary(tie=tie, offset=True),
+        "causal-lm": Vocabulary(DecoderTokens(), tie=tie),
+    }
+
+
+def names(c: Any) -> Names:
+    layer = {
+        **{f"attn.{x}": f"self_attn.{x}_proj" for x in "qkv"},
+        "attn.o": "self_attn.out_proj",
+        "attn_norm": "self_attn_layer_norm",
+        "mlp.up": "fc1",
+        "mlp.down": "fc2",
+        "mlp_norm": "final_layer_norm",
+    }
+    cross = {
+        **{f"cross.{x}": f"encoder_attn.{x}_proj" for x in "qkv"},
+        "cross.o": "encoder_attn.out_proj",
+        "cross_norm": "encoder_attn_layer_norm",
+    }
+    embed = {"positions": "embed_positions", "norm": "layernorm_embedding"}
+    if not c.tie_word_embeddings:
+        embed["tokens"] = "embed_tokens"
+    rows = {"tokens": "shared"}
+    for side, parts in (("encoder", layer), ("decoder", {**layer, **cross})):
+        rows |= each(f"{side}.embed", side, embed) | each(f"{side}.layers.{{i}}", f"{side}.layers.{{i}}", parts)
+    tables = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+    return Names(
+        "model",
+        rows,
+        heads={
+            "seq2seq-lm": {"lm.decoder": "lm_head", "lm.offset": Stored("final_logits_bias", Reshaped(1))},
+            "causal-lm": {"lm.decoder": "lm_head", "backbone.tokens": "model.decoder.embed_tokens"},
+        },
+        also={"shared.weight": tables, "decoder.embed_tokens.weight": ("shared.weight", tables[0])},
+        ignore=("encoder.version", "decoder.version", "shared.weight"),
+    )
+
+
+register(Family(BartConfig, "Bart", architecture, names, heads))

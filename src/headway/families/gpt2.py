@@ -1,0 +1,88 @@
+"""GPT-2 (Radford et al. 2019): pre-norm decoder with learned positions; its files hold transposed, fused weights."""
+
+from typing import Any, ClassVar
+
+from headway.config import PreTrainedConfig
+from headway.names import FusedColumns, Names, Stored, Transposed, each
+from headway.registry import Family, register
+from headway.spec import (
+    Attention,
+    Decoder,
+    Embed,
+    Layer,
+    LayerNorm,
+    Learned,
+    Mlp,
+    PreNorm,
+    Stack,
+    TypesAsTokens,
+)
+
+
+class GPT2Config(PreTrainedConfig):
+    model_type = "gpt2"
+    attribute_map: ClassVar[dict[str, str]] = {
+        "hidden_size": "n_embd",
+        "max_position_embeddings": "n_positions",
+        "num_attention_heads": "n_head",
+        "num_hidden_layers": "n_layer",
+        "intermediate_size": "n_inner",
+    }
+
+    vocab_size: int = 50257
+    n_positions: int = 1024
+    n_embd: int = 768
+    n_layer: int = 12
+    n_head: int = 12
+    n_inner: int | None = None
+    activation_function: str = "gelu_new"
+    resid_pdrop: float = 0.1
+    embd_pdrop: float = 0.1
+    attn_pdrop: float = 0.1
+    layer_norm_epsilon: float = 1e-5
+    initializer_range: float = 0.02
+    scale_attn_weights: bool = True
+    scale_attn_by_inverse_layer_idx: bool = False
+    add_cross_attention: bool = False
+    use_cache: bool = True
+    bos_token_id: int | None = 50256
+    eos_token_id: int | list[int] | None = 50256
+
+
+def architecture(c: Any) -> Decoder:
+    norm, width = LayerNorm(c.layer_norm_epsilon), c.n_embd // c.n_head
+    mlp = Mlp(c.n_inner or 4 * c.n_embd, c.activation_function)
+
+    def layer(index: int) -> Layer:
+        scale = (width**-0.5 if c.scale_attn_weights else 1.0) / (
+            index + 1 if c.scale_attn_by_inverse_layer_idx else 1
+        )
+        attention = Attention(c.n_head, width, causal=True, scale=scale, dropout=c.attn_pdrop)
+        cross = Attention(c.n_head, width, scale=scale, dropout=c.attn_pdrop) if c.add_cross_attention else None
+        return Layer(attention, mlp, PreNorm(norm), cross, c.resid_pdrop)
+
+    embed = Embed(c.vocab_size, c.n_embd, Learned(c.n_positions), TypesAsTokens(), dropout=c.embd_pdrop)
+    return Decoder(Stack(c.n_embd, embed, tuple(map(layer, range(c.n_layer))), norm))
+
+
+def names(c: Any) -> Names:
+    layer = {
+        ("attn.q", "attn.k", "attn.v"): Stored("attn.c_attn", FusedColumns(3)),
+        "attn.o": Stored("attn.c_proj", Transposed()),
+        "attn_norm": "ln_1",
+        "cross.q": Stored("crossattention.q_attn", Transposed()),
+        ("cross.k", "cross.v"): Stored("crossattention.c_attn", FusedColumns(2)),
+        "cross.o": Stored("crossattention.c_proj", Transposed()),
+        "cross_norm": "ln_cross_attn",
+        "mlp.up": Stored("mlp.c_fc", Transposed()),
+        "mlp.down": Stored("mlp.c_proj", Transposed()),
+        "mlp_norm": "ln_2",
+    }
+    return Names(
+        "transformer",
+        {"embed.tokens": "wte", "embed.positions": "wpe", "norm": "ln_f", **each("layers.{i}", "h.{i}", layer)},
+        ignore=tuple(f"h.{{i}}.{mask}" for mask in ("attn.bias", "attn.masked_bias", "crossattention.bias")),
+    )
+
+
+register(Family(GPT2Config, "GPT2", architecture, names, classes={"causal-lm": "GPT2LMHeadModel"}))

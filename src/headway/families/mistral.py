@@ -1,0 +1,24 @@
+"""Mistral (Jiang et al. 2023, arXiv:2310.06825): LLaMA with a sliding window."""
+
+from typing import Any
+
+from headway.families import llama
+from headway.registry import Family, register
+from headway.spec import Decoder, GatedMlp
+
+
+class MistralConfig(llama.LlamaConfig):
+    model_type = "mistral"
+
+    intermediate_size: int = 14336
+    num_key_value_heads: int | None = 8
+    max_position_embeddings: int = 4096 * 32
+    sliding_window: int | None = 4096
+
+
+def architecture(c: Any) -> Decoder:
+    mlp = GatedMlp(c.intermediate_size, c.hidden_act)
+    return llama.architecture(c, bias=False, window=c.sliding_window, mlp=mlp)
+
+
+register(Family(MistralConfig, "Mistral", architecture, llama.names))

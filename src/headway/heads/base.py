@@ -1,0 +1,203 @@
+"""What all heads have in common: reading states, a small network over them, and a place in the table of heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headway import spec
+from headway.config import PreTrainedConfig
+from headway.errors import InputError
+from headway.nn.activations import activation
+from headway.nn.builders import build
+from headway.nn.linear import Linear
+from headway.nn.stack import States
+from headway.outputs import ModelOutput
+
+TEXT = (spec.Encoder, spec.Decoder, spec.EncoderDecoder)
+Targets = Mapping[str, Tensor]
+Recipes = Mapping[str, spec.Recipe]
+
+HEADS: dict[str, type[Head]] = {}
+
+
+def head_class(task: str) -> type[Head]:
+    """The head for ``task``, such as ``"sequence-classification"``."""
+    return HEADS[task]
+
+
+class Head(nn.Module):
+    """A network over a backbone's states. A subclass is entered in ``HEADS`` under its ``task``.
+
+    Attributes:
+        task: its key.
+        suffix: what class names with this head end in.
+        kinds: the kinds of backbone that it makes sense on.
+        targets: the arguments that carry labels.
+        like: the task whose names in files it shares where a family gives it none of its own.
+    """
+
+    task: ClassVar[str]
+    suffix: ClassVar[str]
+    kinds: ClassVar[tuple[type, ...]]
+    targets: ClassVar[tuple[str, ...]] = ("labels",)
+    like: ClassVar[str | None] = None
+
+    def __init_subclass__(cls) -> None:
+        if "task" in cls.__dict__:
+            HEADS[cls.task] = cls
+
+    def __init__(self, config: PreTrainedConfig, recipe: Any, backbone: spec.Backbone) -> None:
+        super().__init__()
+        self.config = config
+        self.read = recipe.read
+
+    @classmethod
+    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
+        """What this head is on a backbone of one of its ``kinds`` whose family says nothing of it, or None.
+
+        ``own`` holds the recipes that the family does give.
+        """
+        raise TypeError(f"{cls.__name__} says no recipe")
+
+    @classmethod
+    def variant(cls, recipe: Any) -> type[Head]:
+        """The class that ``recipe`` asks for, where a head has several."""
+        return cls
+
+    @classmethod
+    def targets_of(cls, recipe: Any) -> tuple[str, ...]:
+        """The arguments that carry labels."""
+        return cls.targets
+
+    @classmethod
+    def names(cls, recipe: Any) -> dict[str, str]:
+        """Canonical names of the head's modules to those in checkpoints of families that say nothing else."""
+        return {}
+
+    def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
+        """The head's output for ``states``; ``ids`` are the token ids that the states belong to, where known."""
+        raise TypeError(f"{type(self).__name__} has no forward")
+
+
+class Prediction(Head):
+    """Read, an optional hidden layer, dropout, and a linear layer: the network of most heads."""
+
+    output: ClassVar[type[ModelOutput]]
+
+    def __init__(self, config: PreTrainedConfig, recipe: spec.Predict, backbone: spec.Backbone, labels: int) -> None:
+        super().__init__(config, recipe, backbone)
+        width = width_read(recipe.read, backbone)
+        self.hidden = None if recipe.dense is None else Hidden(recipe.dense, width)
+        self.out = Linear(width if recipe.dense is None else recipe.dense.width or width, labels, recipe.bias)
+        self.dropout = recipe.dropout
+
+    def predict(self, states: States, ids: Tensor | None) -> Tensor:
+        """The logits, in the layout that the head reads."""
+        x = self.drop(read(self.read, states, ids, self.config))
+        if self.hidden is not None:
+            x = self.drop(self.hidden(x))
+        logits: Tensor = self.out(x)
+        return logits
+
+    def drop(self, x: Tensor) -> Tensor:
+        """Dropout while training."""
+        return F.dropout(x, self.dropout) if self.training and self.dropout else x
+
+
+class Hidden(nn.Module):
+    """A head's hidden layer: linear, activation, norm."""
+
+    def __init__(self, dense: spec.Dense, width: int) -> None:
+        super().__init__()
+        self.dense = Linear(width, dense.width or width, dense.bias)
+        self.norm = None if dense.norm is None else build(dense.norm, dense.width or width)
+        self.act = activation(dense.activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.dense(x))
+        return x if self.norm is None else self.norm(x)
+
+
+def read(kind: spec.Read, states: States, ids: Tensor | None, config: PreTrainedConfig) -> Tensor:
+    """What ``kind`` names of ``states``: ``[rows, channels]``, or every token in the batch's layout."""
+    match kind:
+        case spec.EveryToken() | spec.EncoderTokens() | spec.DecoderTokens():
+            return states.x
+        case spec.FirstToken():
+            return states.batch.first(states.x)
+        case spec.LastToken():
+            return states.batch.last(states.x)
+        case spec.Pooled():
+            assert states.pooled is not None
+            return states.pooled
+        case spec.LastEos():
+            return _at_last_eos(states, ids, config)
+
+
+def _at_last_eos(states: States, ids: Tensor | None, config: PreTrainedConfig) -> Tensor:
+    if ids is None:
+        raise InputError("This head reads the state at the end-of-sequence token, so it needs input_ids.")
+    ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    found = torch.isin(ids, torch.tensor([end for end in ends if end is not None], device=ids.device))
+    if states.batch.index is not None:
+        found = found & states.batch.keep
+    if not bool(found.any(1).all()):
+        row = int((~found.any(1)).nonzero()[0])
+        raise InputError(
+            f"Row {row} of input_ids has no end-of-sequence token (id {config.eos_token_id}), whose state this head "
+            "reads; let the tokenizer add it."
+        )
+    last = ids.shape[1] - 1 - found.flip(1).int().argmax(1)
+    return states.unpacked[torch.arange(len(ids), device=ids.device), last]
+
+
+def width_read(kind: spec.Read, backbone: spec.Backbone) -> int:
+    """Channels of what ``kind`` names."""
+    if isinstance(backbone, spec.EncoderDecoder):
+        return backbone.encoder.width if isinstance(kind, spec.EncoderTokens) else backbone.decoder.width
+    if isinstance(kind, spec.Pooled) and not isinstance(backbone, spec.Decoder) and backbone.pooler is not None:
+        return backbone.pooler.width
+    return backbone.stack.width
+
+
+def pooled_or_first(backbone: spec.Encoder | spec.VisionEncoder) -> spec.Read:
+    """The pooler where the backbone has one, else its first token."""
+    return spec.FirstToken() if backbone.pooler is None else spec.Pooled()
+
+
+def head_dropout(config: PreTrainedConfig) -> float:
+    """The dropout of a head, under the spellings of configs."""
+    for name in ("classifier_dropout", "classifier_dropout_prob", "hidden_dropout_prob", "hidden_dropout", "dropout"):
+        value = getattr(config, name, None)
+        if value is not None:
+            return float(value)
+    return 0.0
+
+
+def summary(backbone: spec.Backbone, config: PreTrainedConfig, bias: bool = True) -> spec.Predict:
+    """The recipe of heads that say one thing of a whole row, by the backbone's kind."""
+    match backbone:
+        case spec.Encoder():
+            read: spec.Read = pooled_or_first(backbone)
+            dense = None if backbone.pooler else spec.Dense("tanh")
+            return spec.Predict(read, dense, dropout=head_dropout(config))
+        case spec.Decoder():
+            return spec.Predict(spec.LastToken(), bias=bias)
+        case spec.EncoderDecoder():
+            return spec.Predict(spec.LastEos(), spec.Dense("tanh"), dropout=head_dropout(config))
+        case spec.VisionEncoder():
+            return spec.Predict(spec.FirstToken())
+
+
+def summary_names(recipe: spec.Predict, name: str) -> dict[str, str]:
+    """Checkpoint names of such heads: ``score`` or ``name``, and a sub-module each where there is a hidden layer."""
+    if isinstance(recipe.read, spec.LastToken):
+        return {"out": "score"}
+    if recipe.dense is None:
+        return {"out": name}
+    return {"hidden.dense": f"{name}.dense", "out": f"{name}.out_proj"}

@@ -1,0 +1,40 @@
+"""A label for an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from headway import spec
+from headway.config import PreTrainedConfig
+from headway.heads.base import Prediction, Recipes, Targets, summary
+from headway.heads.losses import classification
+from headway.nn.stack import States
+from headway.outputs import ImageClassifierOutput, ModelOutput
+
+
+class ImageClassification(Prediction):
+    """Logits ``[rows, labels]``; ``labels`` as in sequence classification."""
+
+    task = "image-classification"
+    suffix = "ForImageClassification"
+    kinds = (spec.VisionEncoder,)
+
+    def __init__(self, config: PreTrainedConfig, recipe: spec.Predict, backbone: spec.Backbone) -> None:
+        super().__init__(config, recipe, backbone, config.num_labels)
+
+    @classmethod
+    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
+        return summary(backbone, config)
+
+    @classmethod
+    def names(cls, recipe: spec.Predict) -> dict[str, str]:
+        return {"out": "classifier"}
+
+    def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
+        logits = self.predict(states, ids)
+        labels = targets.get("labels")
+        return ImageClassifierOutput(
+            loss=None if labels is None else classification(logits, labels, self.config), logits=logits
+        )

@@ -1,0 +1,144 @@
+"""Logits over the vocabulary: masked, causal, and of an encoder-decoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headway import spec
+from headway.config import PreTrainedConfig
+from headway.heads.base import TEXT, Head, Hidden, Recipes, Targets, read, width_read
+from headway.heads.losses import by_token, load_balance, next_token
+from headway.nn.linear import Linear
+from headway.nn.stack import States
+from headway.outputs import CausalLMOutput, MaskedLMOutput, ModelOutput, Seq2SeqLMOutput
+
+
+class ToVocabulary(nn.Module):
+    """The network of all language models: an optional hidden layer and a linear layer to the vocabulary."""
+
+    def __init__(self, recipe: spec.Vocabulary, backbone: spec.Backbone) -> None:
+        super().__init__()
+        width = width_read(recipe.read, backbone)
+        vocabulary = vocabulary_of(backbone)
+        self.hidden = None if recipe.dense is None else Hidden(recipe.dense, width)
+        inner = width if recipe.dense is None else recipe.dense.width or width
+        self.decoder = Linear(inner, vocabulary, recipe.bias)
+        if recipe.offset:
+            self.register_buffer("offset", torch.zeros(vocabulary))
+        self.has_offset = recipe.offset
+        self.scale = recipe.scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.hidden is not None:
+            x = self.hidden(x)
+        if self.scale != 1.0:
+            x = x * self.scale
+        logits: Tensor = self.decoder(x)
+        return logits + self.offset if self.has_offset else logits
+
+
+def vocabulary_of(backbone: spec.Backbone) -> int:
+    """Entries of the backbone's token table."""
+    embed = backbone.decoder.embed if isinstance(backbone, spec.EncoderDecoder) else backbone.stack.embed
+    assert isinstance(embed, spec.Embed)
+    return embed.vocabulary
+
+
+class LanguageModel(Head):
+    """What the three have in common; ``lm`` holds the network."""
+
+    def __init__(self, config: PreTrainedConfig, recipe: spec.Vocabulary, backbone: spec.Backbone) -> None:
+        super().__init__(config, recipe, backbone)
+        self.lm = ToVocabulary(recipe, backbone)
+
+    @classmethod
+    def names(cls, recipe: spec.Vocabulary) -> dict[str, str]:
+        rows = {"lm.decoder": "lm_head", "lm.offset": "final_logits_bias"}
+        if recipe.dense is not None:
+            rows |= {"lm.hidden.dense": "lm_head.dense", "lm.hidden.norm": "lm_head.layer_norm"}
+            rows |= {"lm.decoder": "lm_head.decoder"}
+        return rows
+
+
+class MaskedLM(LanguageModel):
+    """Logits ``[rows, width, vocabulary]``; ``labels [rows, width]``, -100 at tokens that were not masked."""
+
+    task = "masked-lm"
+    suffix = "ForMaskedLM"
+    kinds = (spec.Encoder,)
+
+    @classmethod
+    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
+        embed, norm = backbone.stack.embed, first_norm(backbone.stack)
+        assert isinstance(embed, spec.Embed)
+        return spec.Vocabulary(dense=spec.Dense("gelu", embed.width, norm), bias=True, tie=tie(config))
+
+    def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
+        logits = self.lm(read(self.read, states, ids, self.config))
+        labels = targets.get("labels")
+        return MaskedLMOutput(
+            loss=None if labels is None else by_token(logits, labels, states.batch), logits=states.batch.unpack(logits)
+        )
+
+
+class CausalLM(LanguageModel):
+    """Logits ``[rows, width, vocabulary]`` of the next token; ``labels [rows, width]`` are shifted here."""
+
+    task = "causal-lm"
+    suffix = "ForCausalLM"
+    kinds = TEXT
+    like = "masked-lm"
+
+    @classmethod
+    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
+        if isinstance(backbone, spec.Encoder):
+            # An encoder writes text only where its config can make it causal.
+            if not hasattr(config, "is_decoder"):
+                return None
+            return own.get("masked-lm") or MaskedLM.recipe(backbone, config, own)
+        read = spec.DecoderTokens() if isinstance(backbone, spec.EncoderDecoder) else spec.EveryToken()
+        return spec.Vocabulary(read, tie=tie(config))
+
+    def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
+        logits = self.lm(read(self.read, states, ids, self.config))
+        labels = targets.get("labels")
+        loss = None if labels is None else next_token(logits, labels, states.batch)
+        balance = None
+        if states.trace.router:
+            balance = load_balance(states.trace.router, self.config.num_experts_per_tok)
+            if loss is not None:
+                loss = loss + self.config.router_aux_loss_coef * balance
+        return CausalLMOutput(loss=loss, aux_loss=balance, logits=states.batch.unpack(logits))
+
+
+class Seq2SeqLM(LanguageModel):
+    """Logits ``[rows, width, vocabulary]`` of the decoder; ``labels`` stand at the decoder's positions."""
+
+    task = "seq2seq-lm"
+    suffix = "ForConditionalGeneration"
+    kinds = (spec.EncoderDecoder,)
+
+    @classmethod
+    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
+        return spec.Vocabulary(tie=tie(config))
+
+    def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
+        logits = self.lm(read(self.read, states, ids, self.config))
+        labels = targets.get("labels")
+        return Seq2SeqLMOutput(
+            loss=None if labels is None else by_token(logits, labels, states.batch), logits=states.batch.unpack(logits)
+        )
+
+
+def tie(config: PreTrainedConfig) -> str:
+    """The kind of tie that ``tie_word_embeddings`` asks for."""
+    return "always" if config.tie_word_embeddings else "never"
+
+
+def first_norm(stack: spec.Stack) -> spec.Norm:
+    """The norm of the stack's layers."""
+    layer = stack.layers[0]
+    return layer.norm if isinstance(layer, spec.ConvolvedLayer) else layer.residual.norm

@@ -1,0 +1,39 @@
+"""Values for parameters that no file gives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import torch
+from torch import nn
+
+from headway.config import PreTrainedConfig
+from headway.nn.norm import LayerNorm, RMSNorm
+
+
+@torch.no_grad()
+def initialise(model: nn.Module, config: PreTrainedConfig, only: Collection[str] | None = None) -> None:
+    """Draw parameters anew: norms to one, biases to zero, all else normal.
+
+    The standard deviation is ``initializer_range`` or ``init_std``; with ``initializer_factor`` it is that over the
+    square root of a linear layer's inputs, as T5 does.
+
+    Args:
+        only: names of the parameters to draw; None draws all.
+    """
+    factor = getattr(config, "initializer_factor", None)
+    std = getattr(config, "initializer_range", None) or getattr(config, "init_std", None) or 0.02
+    for path, module in model.named_modules():
+        for leaf, parameter in module.named_parameters(path, recurse=False):
+            if only is not None and leaf not in only:
+                continue
+            is_norm = isinstance(module, LayerNorm | RMSNorm | nn.LayerNorm)
+            if leaf.endswith("bias"):
+                parameter.zero_()
+            elif is_norm:
+                parameter.fill_(1.0)
+            elif factor is not None:
+                inputs = 1 if isinstance(module, nn.Embedding) else parameter.shape[-1]
+                parameter.normal_(0.0, factor * inputs**-0.5)
+            else:
+                parameter.normal_(0.0, std)

@@ -1,0 +1,253 @@
+"""Filling a model from a checkpoint's tensors, and the other way round."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from headway.errors import WeightsError
+from headway.io.report import LoadReport, Mismatch
+from headway.io.weights import Weights
+from headway.names import Place, Same, Translation
+
+
+@dataclass(frozen=True)
+class Part:
+    """A model of a family at ``path`` (with its dot) in a larger one, or the whole with an empty path."""
+
+    path: str
+    translation: Translation
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where the parameter or buffer ``name`` of a model lies in files."""
+
+    name: str
+    place: Place
+    part: Part | None
+
+
+def slots(model: nn.Module, parts: Iterable[Part]) -> dict[str, Slot]:
+    """Each tensor of ``model`` that files hold, by canonical name; tied ones once, under their first name."""
+    parts = tuple(parts)
+    found: dict[str, Slot] = {}
+    seen: set[int] = set()
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        part = next((part for part in parts if name.startswith(part.path)), None)
+        if part is None:
+            found[name] = Slot(name, Place(name, Same(), 0, (name,)), None)
+            continue
+        place = part.translation.place(name[len(part.path) :])
+        names = tuple(part.path + other for other in place.parts)
+        found[name] = Slot(name, Place(part.path + place.stored, place.layout, place.part, names), part)
+    return found
+
+
+def ties(model: nn.Module) -> dict[str, str]:
+    """Names of tensors that are another's, to that other's first name."""
+    first: dict[int, str] = {}
+    state = model.state_dict(keep_vars=True)
+    return {name: first[id(tensor)] for name, tensor in state.items() if first.setdefault(id(tensor), name) != name}
+
+
+def stored_tensors(model: nn.Module, parts: Iterable[Part]) -> dict[str, Tensor]:
+    """The tensors of ``model`` by the names and in the layouts of checkpoint files."""
+    state = model.state_dict()
+    found: dict[str, Tensor] = {}
+    for slot in slots(model, parts).values():
+        if slot.place.part == 0:
+            found[slot.place.stored] = slot.place.layout.save([state[name] for name in slot.place.parts])
+    return found
+
+
+class Loader:
+    """One load: finds each tensor's key, checks its shape, and keeps account of what happened."""
+
+    def __init__(self, model: nn.Module, parts: Iterable[Part], weights: Weights, checkpoint: str) -> None:
+        self.model, self.parts, self.weights, self.checkpoint = model, tuple(parts), weights, checkpoint
+        self.unused = set(weights)
+        self.found: dict[str, Tensor] = {}
+        self.new: list[str] = []
+        self.mismatched: list[Mismatch] = []
+
+    def run(self) -> LoadReport:
+        """Look up every tensor; ``found`` then holds those that the file gives.
+
+        Raises:
+            WeightsError: a tensor of a backbone is missing or of another shape, or tied tensors differ in the file.
+        """
+        wanted = slots(self.model, self.parts)
+        state = self.model.state_dict()
+        prefixes = {part.path: self._prefix(part, wanted) for part in self.parts}
+        cache: dict[str, list[Tensor]] = {}
+        for name, slot in wanted.items():
+            stored = slot.place.stored
+            if stored not in cache:
+                key = self._key(slot, prefixes)
+                cache[stored] = [] if key is None else slot.place.layout.load(self.weights[key])
+            if not cache[stored]:
+                self.new.append(name)
+                continue
+            tensor, shape = cache[stored][slot.place.part], tuple(state[name].shape)
+            if tuple(tensor.shape) != shape:
+                self.mismatched.append(Mismatch(name, tuple(tensor.shape), shape))
+            else:
+                self.found[name] = tensor
+        self._check_ties(prefixes)
+        self._check_backbone(wanted)
+        ignored = {key for key in self.unused if self._ignored(key, prefixes)}
+        return LoadReport(
+            checkpoint=self.checkpoint,
+            model=type(self.model).__name__,
+            loaded=tuple(self.found),
+            new=tuple(self.new),
+            left_over=tuple(sorted(self.unused - ignored)),
+            ignored=tuple(sorted(ignored)),
+            mismatched=tuple(self.mismatched),
+        )
+
+    def _prefix(self, part: Part, wanted: Mapping[str, Slot]) -> tuple[str, str]:
+        """What stands before the backbone's and before the head's names in this file, seen from both sets of names."""
+        own = part.path + part.translation.prefix
+        known = {
+            slot.place.stored.removeprefix(own)
+            for name, slot in wanted.items()
+            if slot.part is part and name.startswith(f"{part.path}backbone.")
+        }
+        counts: Counter[str] = Counter()
+        for key in self.weights:
+            segments = key.split(".")
+            for at in range(len(segments)):
+                if _modern(".".join(segments[at:])) in known:
+                    counts[".".join(segments[:at]) + "." if at else ""] += 1
+        if not counts:
+            return own, part.path
+        best = max(counts, key=lambda prefix: (counts[prefix], prefix == own, -len(prefix)))
+        for base in sorted(part.translation.prefixes, key=len, reverse=True):
+            if base and best.endswith(base):
+                return best, best.removesuffix(base)
+        return best, best
+
+    def _key(self, slot: Slot, prefixes: Mapping[str, tuple[str, str]]) -> str | None:
+        """The file's key of a slot, which counts as used then."""
+        for key in self._spellings(slot, prefixes):
+            if key in self.weights:
+                self.unused.discard(key)
+                return key
+        return None
+
+    def _spellings(self, slot: Slot, prefixes: Mapping[str, tuple[str, str]]) -> Iterable[str]:
+        stored, part = slot.place.stored, slot.part
+        if part is None:
+            return (stored,)
+        own = part.path + part.translation.prefix
+        backbone, head = prefixes[part.path]
+        if slot.name.startswith(f"{part.path}backbone."):
+            name = stored.removeprefix(own)
+            before = backbone if stored.startswith(own) else head
+        else:
+            name, before = stored.removeprefix(part.path), head
+        return tuple(before + spelling for spelling in (name, *part.translation.spellings(name)))
+
+    def _check_ties(self, prefixes: Mapping[str, tuple[str, str]]) -> None:
+        """Use up further names of tensors that are one here, and refuse a file in which they differ."""
+        wanted = slots(self.model, self.parts)
+        aliases: list[tuple[str, Slot]] = [(slot.name, slot) for slot in wanted.values()]
+        for alias, name in ties(self.model).items():
+            part = wanted[name].part
+            if part is not None and alias.startswith(part.path):
+                place = part.translation.place(alias[len(part.path) :])
+                stored = Place(part.path + place.stored, place.layout, place.part, place.parts)
+                aliases.append((name, Slot(alias, stored, part)))
+            else:
+                aliases.append((name, Slot(alias, Place(alias, Same(), 0, (alias,)), None)))
+        for name, slot in aliases:
+            for key in self._spellings(slot, prefixes):
+                if key not in self.unused:
+                    continue
+                self.unused.discard(key)
+                tensor = slot.place.layout.load(self.weights[key])[slot.place.part]
+                if name not in self.found:
+                    self.found[name] = tensor
+                    self.new = [other for other in self.new if other != name]
+                elif not torch.equal(self.found[name], tensor):
+                    raise WeightsError(
+                        f"{self.checkpoint}: {key!r} differs from {wanted[name].place.stored!r}, but the config ties "
+                        "the two; set tie_word_embeddings=False in config.json, or mend the file."
+                    )
+
+    def _check_backbone(self, wanted: Mapping[str, Slot]) -> None:
+        def fixed(name: str) -> bool:
+            part = wanted[name].part
+            if part is None:
+                return False
+            return name.startswith(f"{part.path}backbone.") and not name.startswith(f"{part.path}backbone.pooler.")
+
+        missing = [wanted[name].place.stored for name in self.new if fixed(name)]
+        if missing:
+            raise WeightsError(
+                f"{self.checkpoint} lacks {len(missing)} tensor{'s' * (len(missing) > 1)} of the "
+                f"{type(self.model).__name__} backbone: {_listed(missing)}; it is not a checkpoint of this config."
+            )
+        for name, file_shape, model_shape in self.mismatched:
+            if fixed(name):
+                raise WeightsError(
+                    f"{self.checkpoint}: {wanted[name].place.stored!r} has shape {list(file_shape)} but the config "
+                    f"asks for {list(model_shape)}; the config does not belong to this file."
+                )
+        if not self.found:
+            raise WeightsError(
+                f"{self.checkpoint} holds no tensor of {type(self.model).__name__}; it holds "
+                f"{_listed(sorted(self.weights))}."
+            )
+
+    def _ignored(self, key: str, prefixes: Mapping[str, tuple[str, str]]) -> bool:
+        for part in self.parts:
+            for prefix in (*prefixes[part.path], ""):
+                if key.startswith(prefix) and part.translation.ignores(key[len(prefix) :]):
+                    return True
+        return False
+
+
+def _modern(name: str) -> str:
+    """``name`` without the spellings of norms in old TensorFlow conversions."""
+    if name.endswith("LayerNorm.gamma"):
+        return name.removesuffix("gamma") + "weight"
+    return name.removesuffix("beta") + "bias" if name.endswith("LayerNorm.beta") else name
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:6])
+    return shown if len(names) <= 6 else f"{shown} and {len(names) - 6} more"
+
+
+@torch.no_grad()
+def assign(model: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype | None) -> None:
+    """Put ``tensors`` in the place of the parameters and buffers of their names, without a copy.
+
+    Floating-point ones are converted to ``dtype`` where one is given. Tied parameters stay tied.
+    """
+    tied: dict[str, list[str]] = {}
+    for alias, name in ties(model).items():
+        tied.setdefault(name, []).append(alias)
+    modules = dict(model.named_modules())
+    for name, tensor in tensors.items():
+        if dtype is not None and tensor.is_floating_point() and tensor.dtype != dtype:
+            tensor = tensor.to(dtype)
+        module, _, leaf = name.rpartition(".")
+        old = modules[module]._parameters.get(leaf)
+        if old is None:
+            modules[module]._buffers[leaf] = tensor
+            continue
+        parameter = nn.Parameter(tensor, requires_grad=old.requires_grad and tensor.is_floating_point())
+        for path in (name, *tied.get(name, ())):
+            owner, _, leaf = path.rpartition(".")
+            modules[owner]._parameters[leaf] = parameter

@@ -1,0 +1,93 @@
+"""What a model of a family, a task and a config is made of, before anything is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from headway import spec
+from headway.config import PreTrainedConfig
+from headway.errors import ConfigError
+from headway.heads import HEADS, Head
+from headway.names import Names, Translation
+from headway.registry import Family
+
+BASE = "base"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A backbone, the head on it (None for the bare backbone) and the names of its parameters in files."""
+
+    backbone: spec.Backbone
+    head: type[Head] | None
+    recipe: Any
+    names: Names
+    translation: Translation
+
+    @property
+    def pooled(self) -> bool:
+        """Does anything read the backbone's pooler?"""
+        recipe = self.recipe.pair if isinstance(self.recipe, spec.SentencePairPretraining) else self.recipe
+        return self.head is None or isinstance(getattr(recipe, "read", None), spec.Pooled)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Which stacks of an encoder-decoder are built."""
+        match getattr(self.recipe, "read", None):
+            case spec.EncoderTokens():
+                return ("encoder",)
+            case spec.DecoderTokens():
+                return ("decoder",)
+        return ("encoder", "decoder")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The arguments that carry labels."""
+        return () if self.head is None else self.head.targets_of(self.recipe)
+
+
+def plan(family: Family, task: str, config: PreTrainedConfig) -> Plan:
+    """Put together what ``family`` says of ``config`` and what ``task`` needs.
+
+    Raises:
+        ConfigError: the head makes no sense on a backbone of this kind.
+    """
+    backbone, names = family.architecture(config), family.names(config)
+    if task == BASE:
+        return Plan(backbone, None, None, names, Translation(names, BASE, {}))
+    head = HEADS[task]
+    recipe = recipe_for(family, task, config, backbone)
+    if recipe is None:
+        raise ConfigError(
+            f"Unrecognized configuration class {type(config).__name__} for {head.suffix}: a {family.title} backbone "
+            f"takes {', '.join(HEADS[other].suffix for other in tasks_of(family))}."
+        )
+    head = head.variant(recipe)
+    rows = names.heads.get(task) or names.heads.get(head.like or "")
+    return Plan(backbone, head, recipe, names, Translation(names, task, head.names(recipe) if rows is None else rows))
+
+
+def recipe_for(family: Family, task: str, config: PreTrainedConfig, backbone: spec.Backbone) -> Any:
+    """The family's own recipe for ``task``, else that of the backbone's kind, else None."""
+    own = family.heads(config)
+    if task in own:
+        return own[task]
+    head = HEADS[task]
+    return head.recipe(backbone, config, own) if isinstance(backbone, head.kinds) else None
+
+
+def tasks_of(family: Family) -> tuple[str, ...]:
+    """Every task that the family's backbone takes a head for, in the order of the table of heads."""
+    config = family.config()
+    backbone = family.architecture(config)
+    return tuple(task for task in HEADS if recipe_for(family, task, config, backbone) is not None)
+
+
+def canonical_task(family: Family, task: str) -> str:
+    """``task``, or the one that stands for it: pretraining and masked language modelling may be the family's LM."""
+    if task in ("pretraining", "masked-lm") and task not in tasks_of(family):
+        for other in ("masked-lm", "seq2seq-lm", "causal-lm"):
+            if other in tasks_of(family) and (task == "pretraining" or other == "seq2seq-lm"):
+                return other
+    return task

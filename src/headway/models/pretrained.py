@@ -1,0 +1,260 @@
+"""``PreTrainedModel``: what every model can do besides compute: come from a checkpoint and go back to one."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from headway.config import PreTrainedConfig, read_config, take_source_keywords
+from headway.errors import ConfigError, InputError, did_you_mean
+from headway.io.atomic import atomic_folder, write_file
+from headway.io.hub import locate
+from headway.io.report import LoadReport
+from headway.io.save import save_weights
+from headway.io.weights import open_weights
+from headway.models.initialise import initialise
+from headway.models.load import Loader, Part, assign, stored_tensors
+from headway.nn.kernels import kernel
+
+logger = logging.getLogger("headway")
+
+# Arguments that only tune how other libraries load; here every load is as they ask.
+_WITHOUT_EFFECT = ("low_cpu_mem_usage", "use_safetensors", "_fast_init", "weights_only", "use_auth_token")
+
+
+class PreTrainedModel(nn.Module):
+    """A module with a config that is saved to and loaded from folders in the Hugging Face format.
+
+    Subclass it with an ``__init__(self, config)`` and a ``forward`` of your own; set ``config_class`` where the class
+    is to be loaded without passing a config.
+    """
+
+    config_class: ClassVar[type[PreTrainedConfig] | None] = None
+    base_model_prefix: ClassVar[str] = ""
+    main_input_name: ClassVar[str] = "input_ids"
+
+    load_report: LoadReport | None = None
+
+    def __init__(self, config: PreTrainedConfig, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+        if not isinstance(config, PreTrainedConfig):
+            raise ConfigError(
+                f"{type(self).__name__} expects a config such as AutoConfig.from_pretrained gives, got "
+                f"{type(config).__name__}; to load a checkpoint use {type(self).__name__}.from_pretrained."
+            )
+        kernel(config._attn_implementation)
+        self.config = config
+
+    # --- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the first floating-point parameter."""
+        return next((p.dtype for p in self.parameters() if p.is_floating_point()), torch.float32)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the first parameter lies."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def num_parameters(self, only_trainable: bool = False) -> int:
+        """Count of parameters, tied ones once."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad or not only_trainable)
+
+    def parts(self) -> Iterable[Part]:
+        """The models of families within this one: their names in files follow their family's table."""
+        for path, module in self.named_modules():
+            if path and isinstance(module, PreTrainedModel):
+                for part in module.parts():
+                    yield Part(f"{path}.{part.path}", part.translation)
+
+    # --- loading ---------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_config(cls, config: PreTrainedConfig, **kwargs: Any) -> Self:
+        """A model with weights drawn anew. ``dtype`` and ``attn_implementation`` are as in ``from_pretrained``."""
+        dtype = _dtype(kwargs.pop("dtype", kwargs.pop("torch_dtype", None)), config)
+        if "attn_implementation" in kwargs:
+            config._attn_implementation = kwargs.pop("attn_implementation")
+        model = cls(config, **kwargs)
+        return model if dtype is None else model.to(dtype)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *model_args: Any,
+        config: PreTrainedConfig | str | os.PathLike[str] | None = None,
+        dtype: str | torch.dtype | None = "auto",
+        device_map: Any = None,
+        variant: str | None = None,
+        output_loading_info: bool = False,
+        ignore_mismatched_sizes: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """Load a checkpoint: a folder or a hub id.
+
+        Args:
+            pretrained_model_name_or_path: where the checkpoint lies.
+            config: in place of the checkpoint's own.
+            dtype: a type, its name, or ``"auto"``: the one that the config names, else that of the file.
+            device_map: a device, or ``"auto"`` for a GPU where there is one.
+            variant: ``"fp16"`` reads ``model.fp16.safetensors``.
+            output_loading_info: return ``(model, info)``.
+            ignore_mismatched_sizes: False makes a head of another shape in the file an error.
+            **kwargs: ``revision``, ``subfolder``, ``cache_dir``, ``token``, ``local_files_only``, ``force_download``,
+                ``attn_implementation``, and fields of the config to override.
+
+        Returns:
+            The model, in evaluation mode. A head that the file lacks, or has with other labels, is drawn anew, and
+            said so once; ``model.load_report`` tells what became of every tensor.
+
+        Raises:
+            CheckpointError: files are missing or damaged.
+            WeightsError: a tensor of the backbone is missing or of another shape.
+            InputError: an argument is unknown.
+        """
+        for name in _WITHOUT_EFFECT:
+            kwargs.pop(name, None)
+        dtype = kwargs.pop("torch_dtype", dtype)
+        places = take_source_keywords(kwargs)
+        source = locate(pretrained_model_name_or_path, **places)
+        if config is None or not isinstance(config, PreTrainedConfig):
+            chosen = source if config is None else locate(config, **places)
+            kind = cls.config_class or PreTrainedConfig
+            config = kind.from_dict({**read_config(chosen), "name_or_path": source.name})
+        extra = cls._override(config, kwargs)
+        model = cls._unfilled(config, *model_args, **extra)
+        weights = open_weights(source, variant=variant)
+        loader = Loader(model, model.parts(), weights, source.name)
+        report = loader.run()
+        if report.mismatched and not ignore_mismatched_sizes:
+            raise ConfigError(f"{report}\nPass ignore_mismatched_sizes=True to draw what does not fit anew.")
+        # A file without a floating-point type of its own in the config is loaded as it is.
+        assign(model, loader.found, _dtype(dtype, config, weights))
+        model._finish(report)
+        model.load_report = report
+        if report.new or report.mismatched:
+            logger.warning("%s", report)
+        if device_map is not None:
+            model.to(_device(device_map))
+        model.eval()
+        return (model, report.to_dict()) if output_loading_info else model
+
+    @classmethod
+    def _override(cls, config: PreTrainedConfig, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Set what ``kwargs`` say of the config; return what the constructor takes."""
+        takes = inspect.signature(cls.__init__).parameters
+        extra = {}
+        for name, value in kwargs.items():
+            if name == "attn_implementation":
+                config._attn_implementation = value
+            elif config.has_field(name):
+                setattr(config, name, value)
+            elif name in takes:
+                extra[name] = value
+            else:
+                known = [*config.__dict__, *config.attribute_map, "num_labels", "dtype", "device_map", "variant"]
+                raise InputError(
+                    f"from_pretrained got {name!r}, which is neither an argument of it nor a field of "
+                    f"{type(config).__name__}.{did_you_mean(name, known)}"
+                )
+        return extra
+
+    @classmethod
+    def _unfilled(cls, config: PreTrainedConfig, *args: Any, **kwargs: Any) -> Self:
+        """A model whose weights are about to be replaced; a user's class is made as it always is."""
+        return cls(config, *args, **kwargs)
+
+    def _finish(self, report: LoadReport) -> None:
+        """Called once the file's tensors stand in their places."""
+
+    # --- saving ----------------------------------------------------------------------------------------------------
+
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        *,
+        max_shard_size: int | str = "50GB",
+        state_dict: Mapping[str, Tensor] | None = None,
+        safe_serialization: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Write config and weights into a folder, all or nothing; other files in it stay.
+
+        The tensors have the names and layouts of the hub, so other libraries read them. The same model gives the same
+        bytes.
+
+        Args:
+            save_directory: made where it is missing.
+            max_shard_size: bytes of one file at most, such as ``"5GB"``.
+            state_dict: tensors by the hub's names in place of the model's own.
+
+        Raises:
+            InputError: ``safe_serialization=False``.
+        """
+        if not safe_serialization:
+            raise InputError("safe_serialization=False would write a pickle; headway writes safetensors only.")
+        tensors = dict(stored_tensors(self, self.parts()) if state_dict is None else state_dict)
+        values = self.config.to_dict()
+        values |= {"architectures": [type(self).__name__], "dtype": str(self.dtype).removeprefix("torch.")}
+        config = type(self.config)(**{key: value for key, value in values.items() if key != "model_type"})
+        with atomic_folder(Path(save_directory)) as folder:
+            write_file(folder / "config.json", config.to_json_string().encode())
+            save_weights(tensors, folder, max_shard_size=max_shard_size)
+
+
+PretrainedModel = PreTrainedModel
+
+
+def fill_new(model: PreTrainedModel, report: LoadReport) -> None:
+    """Give memory and values to the parameters that the file did not bring."""
+    new = {*report.new, *(mismatch.name for mismatch in report.mismatched)}
+    if new:
+        dtype = next((p.dtype for p in model.parameters() if p.device.type != "meta"), None)
+        values = {
+            name: torch.zeros(tensor.shape, dtype=dtype if tensor.is_floating_point() else tensor.dtype)
+            for name, tensor in model.state_dict().items()
+            if name in new
+        }
+        assign(model, values, None)
+        initialise(model, model.config, new)
+
+
+def _dtype(
+    dtype: str | torch.dtype | None, config: PreTrainedConfig, weights: Mapping[str, Tensor] | None = None
+) -> torch.dtype | None:
+    """The type that ``dtype`` asks for; None leaves tensors as they are."""
+    if dtype == "auto":
+        dtype = config.dtype
+        if dtype is None and weights is not None:
+            return next((weights[name].dtype for name in weights if weights[name].is_floating_point()), None)
+    if dtype is None or isinstance(dtype, torch.dtype):
+        return dtype
+    found = getattr(torch, str(dtype).removeprefix("torch."), None)
+    if not isinstance(found, torch.dtype):
+        raise InputError(f"dtype={dtype!r} is not a type of torch; use 'auto', 'float32', 'bfloat16' or 'float16'.")
+    return found
+
+
+def _device(device_map: Any) -> torch.device:
+    if isinstance(device_map, dict):
+        places = set(map(str, device_map.values()))
+        if len(places) != 1:
+            raise InputError("device_map spreads the model over several devices; name one device, or 'auto'.")
+        device_map = places.pop()
+    if device_map == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(device_map)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"device_map={device_map!r} is no device; use 'auto', 'cpu' or 'cuda:0'.") from error
+
+

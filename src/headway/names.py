@@ -1,0 +1,234 @@
+"""The table between headway's canonical parameter names and a checkpoint's, read in both directions.
+
+A row maps module paths (``weight`` and ``bias`` come along) or whole tensor names. Templates match by segment:
+a literal wins over ``{i}``, which stands for one number. Since rows are checked to be unambiguous when a table is
+made, the way back exists by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from headway.errors import ConfigError
+
+LEAVES = ("weight", "bias")
+
+
+class Layout(Protocol):
+    """A reversible rearrangement between one stored tensor and the canonical tensors that it holds."""
+
+    def load(self, stored: Any) -> list[Any]:
+        """Split a stored tensor into the canonical ones, as views where possible."""
+
+    def save(self, parts: list[Any]) -> Any:
+        """Join the canonical tensors into the stored one; the inverse of ``load``."""
+
+
+@dataclass(frozen=True)
+class Same:
+    """The tensor as it is."""
+
+    def load(self, stored: Any) -> list[Any]:
+        return [stored]
+
+    def save(self, parts: list[Any]) -> Any:
+        return parts[0]
+
+
+@dataclass(frozen=True)
+class Transposed:
+    """Weights stored as ``[in, out]`` (GPT-2's Conv1D); vectors are as they are."""
+
+    def load(self, stored: Any) -> list[Any]:
+        return [stored.t()]
+
+    def save(self, parts: list[Any]) -> Any:
+        return parts[0].t()
+
+
+@dataclass(frozen=True)
+class FusedColumns:
+    """``parts`` equal blocks side by side in a transposed weight ``[in, parts * out]``, or one after another in a bias."""
+
+    parts: int
+
+    def load(self, stored: Any) -> list[Any]:
+        return [part.t() for part in stored.chunk(self.parts, dim=-1)]
+
+    def save(self, parts: list[Any]) -> Any:
+        import torch
+
+        return torch.cat([part.t() for part in parts], dim=-1)
+
+
+@dataclass(frozen=True)
+class Reshaped:
+    """A tensor stored with axes of length one in front, such as a class token ``[1, 1, width]``."""
+
+    leading: int
+
+    def load(self, stored: Any) -> list[Any]:
+        return [stored.reshape(stored.shape[self.leading :])]
+
+    def save(self, parts: list[Any]) -> Any:
+        return parts[0].reshape((1,) * self.leading + tuple(parts[0].shape))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The checkpoint's side of a row: a name template and how the tensor lies there."""
+
+    name: str
+    layout: Layout = Same()
+
+
+@dataclass(frozen=True)
+class Names:
+    """A family's table.
+
+    ``prefix`` is the attribute under which the checkpoint keeps the backbone beside a head; ``prefixes`` overrides it
+    by head. ``backbone`` and ``heads[head]`` map canonical templates (one, or several that a layout joins) to stored
+    ones. ``also`` lists further stored names of a tensor that old or duplicated files use, and ``ignore`` stored
+    names that hold no parameter.
+    """
+
+    prefix: str
+    backbone: Mapping[str | tuple[str, ...], str | Stored]
+    heads: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+
+    def prefix_for(self, head: str) -> str:
+        """The backbone's prefix in files that carry ``head``, with its dot; empty for the bare backbone."""
+        prefix = "" if head == "base" else self.prefixes.get(head, self.prefix)
+        return prefix and prefix + "."
+
+
+def each(ours: str, theirs: str, rows: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Put ``ours`` and ``theirs`` (where not empty) before every row: the rows of one layer become those of all."""
+    before = theirs and f"{theirs}."
+
+    def stored(value: str | Stored) -> str | Stored:
+        return Stored(before + value.name, value.layout) if isinstance(value, Stored) else before + value
+
+    def canonical(key: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        return f"{ours}.{key}" if isinstance(key, str) else tuple(f"{ours}.{part}" for part in key)
+
+    return {canonical(key): stored(value) for key, value in rows.items()}
+
+
+class Templates:
+    """Name templates as a tree of segments, so that a look-up needs neither regular expressions nor an order."""
+
+    def __init__(self) -> None:
+        self._root: dict[str, Any] = {}
+
+    def add(self, template: str, value: Any) -> None:
+        """Enter ``template``; raises ``ConfigError`` where the same one stands already."""
+        node = self._root
+        for segment in template.split("."):
+            node = node.setdefault("{}" if segment.startswith("{") else segment, {})
+        if "" in node:
+            raise ConfigError(f"The name {template!r} stands twice in one table of names; each may stand once.")
+        node[""] = (template, value)
+
+    def find(self, name: str) -> tuple[Any, dict[str, str]] | None:
+        """The value for ``name`` and what its placeholders stand for, or None."""
+        segments = name.split(".")
+
+        def walk(node: dict[str, Any], at: int) -> Any:
+            if at == len(segments):
+                return node.get("")
+            segment = segments[at]
+            found = walk(node[segment], at + 1) if segment in node else None
+            if found is None and "{}" in node and segment.isdecimal():
+                found = walk(node["{}"], at + 1)
+            return found
+
+        entry = walk(self._root, 0)
+        if entry is None:
+            return None
+        template, value = entry
+        bound = {
+            slot[1:-1]: segment
+            for slot, segment in zip(template.split("."), segments, strict=True)
+            if slot.startswith("{")
+        }
+        return value, bound
+
+    def __iter__(self) -> Iterator[str]:
+        def walk(node: dict[str, Any]) -> Iterator[str]:
+            for key, child in node.items():
+                if key == "":
+                    yield child[0]
+                else:
+                    yield from walk(child)
+
+        return walk(self._root)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a canonical tensor lies in a file: the stored name, the layout, its part, and all parts of the tensor."""
+
+    stored: str
+    layout: Layout
+    part: int
+    parts: tuple[str, ...]
+
+
+class Translation:
+    """A family's table for one head, ready to translate canonical tensor names to stored ones."""
+
+    def __init__(self, names: Names, head: str, head_rows: Mapping[str, str]) -> None:
+        self._rows = Templates()
+        self._names = names
+        self._ignored = Templates()
+        for template in names.ignore:
+            self._ignored.add(template, True)
+        taken = Templates()
+        self.prefix = names.prefix_for(head)
+        self.prefixes = {f"{prefix}." for prefix in (names.prefix, *names.prefixes.values()) if prefix}
+        rows: dict[Any, Any] = each("backbone", self.prefix[:-1], names.backbone)
+        for ours, theirs in head_rows.items():
+            rows[ours if ours.startswith("backbone.") else f"head.{ours}"] = theirs
+        for ours, theirs in rows.items():
+            stored = theirs if isinstance(theirs, Stored) else Stored(theirs)
+            group = (ours,) if isinstance(ours, str) else ours
+            taken.add(stored.name, None)
+            for part, template in enumerate(group):
+                self._rows.add(template, (stored, part, group))
+
+    def place(self, name: str) -> Place:
+        """Where the canonical tensor ``name`` lies; a name that no row covers keeps its own after ``head.``."""
+        found, leaf = self._rows.find(name), ""
+        if found is None:
+            module, _, leaf = name.rpartition(".")
+            found = self._rows.find(module) if leaf in LEAVES else None
+            leaf = f".{leaf}"
+        if found is None:
+            stored = name.removeprefix("head.")
+            if name.startswith("backbone."):
+                raise ConfigError(f"No row of the family's table of names covers the parameter {name!r}; add one.")
+            return Place(stored, Same(), 0, (name,))
+        (row, part, group), bound = found
+        return Place(
+            row.name.format(**bound) + leaf,
+            row.layout,
+            part,
+            tuple(template.format(**bound) + leaf for template in group),
+        )
+
+    def spellings(self, stored: str) -> Iterator[str]:
+        """Further names that files use for the stored tensor ``stored`` (without the backbone's prefix)."""
+        yield from self._names.also.get(stored, ())
+        if ".LayerNorm." in f".{stored}":
+            head, leaf = stored.rsplit(".", 1)
+            yield f"{head}.{'gamma' if leaf == 'weight' else 'beta'}"
+
+    def ignores(self, stored: str) -> bool:
+        """Is ``stored`` (without any prefix) a name that holds no parameter?"""
+        return self._ignored.find(stored) is not None

@@ -1,0 +1,11 @@
+"""The modules that a spec is built of, shared by all families.
+
+Importing the package enters every module in the table of builders.
+"""
+
+from headway.nn import embed, layer, mlp, norm, stack
+from headway.nn.attention import standard
+from headway.nn.mixers import disentangled
+from headway.nn.positions import bias, rotary
+
+__all__ = ["bias", "disentangled", "embed", "layer", "mlp", "norm", "rotary", "stack", "standard"]

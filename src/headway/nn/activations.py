@@ -1,0 +1,44 @@
+"""Activation functions by the names that configs use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from headway.errors import ConfigError, did_you_mean
+
+Activation = Callable[[Tensor], Tensor]
+_tanh_gelu = partial(F.gelu, approximate="tanh")
+
+
+def _quick_gelu(x: Tensor) -> Tensor:
+    return x * torch.sigmoid(1.702 * x)
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "gelu": F.gelu,
+    "gelu_python": F.gelu,
+    "gelu_new": _tanh_gelu,
+    "gelu_fast": _tanh_gelu,
+    "gelu_pytorch_tanh": _tanh_gelu,
+    "quick_gelu": _quick_gelu,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "silu": F.silu,
+    "swish": F.silu,
+    "mish": F.mish,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "linear": lambda x: x,
+}
+
+
+def activation(name: str) -> Activation:
+    """The function called ``name``; raises ``ConfigError``, offering the nearest name, where there is none."""
+    if name not in ACTIVATIONS:
+        raise ConfigError(f"The activation {name!r} is unknown.{did_you_mean(name, ACTIVATIONS)}")
+    return ACTIVATIONS[name]

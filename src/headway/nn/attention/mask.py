@@ -1,0 +1,86 @@
+"""Which keys a query sees, made only where a kernel needs it in writing, and once a pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headway.nn.run import Run
+
+Seen = tuple[Tensor | None, bool]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A layer's rule: ``causal`` hides later keys, ``window`` distant ones, ``bias`` is the slot of a bias to add."""
+
+    causal: bool
+    window: int | None
+    bias: int | None
+
+
+def row_mask(run: Run, rule: Rule, queries: int, keys: int) -> Seen:
+    """What a kernel is told for the last ``queries`` of ``keys`` tokens of one row: ``(mask, causal)``."""
+    key = (rule, queries, keys)
+    if key not in run.masks:
+        run.masks[key] = _row_mask(run, rule, queries, keys)
+    found: Seen = run.masks[key]
+    return found
+
+
+def _row_mask(run: Run, rule: Rule, queries: int, keys: int) -> Seen:
+    device = run.batch.device
+    near = rule.window is None or keys <= rule.window
+    visible = None
+    if rule.causal and not (queries == 1 and near):
+        if queries == keys and near and rule.bias is None:
+            return None, True
+        visible = _visible(torch.arange(keys - queries, keys, device=device), keys, rule)
+    elif not near:
+        visible = _visible(torch.arange(keys - queries, keys, device=device), keys, rule)
+    bias = None if rule.bias is None else run.positions[rule.bias].rows(queries, keys)
+    return _joined(visible, bias), False
+
+
+def ragged_mask(run: Run, rule: Rule, keys: int) -> Tensor | None:
+    """The mask ``[rows, 1 or heads, queries, keys]`` of a dense batch whose rows stand at positions of their own."""
+    key = (rule, "ragged", keys)
+    if key not in run.masks:
+        positions = run.batch.cached_positions
+        visible = _visible(positions, keys, rule)[:, None]
+        bias = None if rule.bias is None else run.positions[rule.bias].ragged(positions, keys)
+        run.masks[key] = _joined(visible, bias)
+    found: Tensor | None = run.masks[key]
+    return found
+
+
+def given_mask(run: Run, rule: Rule, keys: int) -> Tensor | None:
+    """The caller's own mask, with the layer's bias added to it."""
+    key = (rule, "given", keys)
+    if key not in run.masks:
+        assert run.batch.mask is not None
+        bias = None if rule.bias is None else run.positions[rule.bias].rows(run.batch.width, keys)
+        run.masks[key] = _joined(run.batch.mask, bias)
+    found: Tensor | None = run.masks[key]
+    return found
+
+
+def _visible(positions: Tensor, keys: int, rule: Rule) -> Tensor:
+    """Boolean ``[..., queries, keys]``: does the query at each of ``positions`` see each key?"""
+    distance = positions[..., None] - torch.arange(keys, device=positions.device)
+    seen = distance >= 0 if rule.causal else torch.ones_like(distance, dtype=torch.bool)
+    if rule.window is not None:
+        seen = seen & (distance < rule.window)
+        if not rule.causal:
+            seen = seen & (distance > -rule.window)
+    return seen
+
+
+def _joined(visible: Tensor | None, bias: Tensor | None) -> Tensor | None:
+    if bias is None or visible is None:
+        return visible if bias is None else bias
+    if visible.dtype != torch.bool:
+        return visible + bias
+    return bias.masked_fill(~visible, float("-inf"))

@@ -1,0 +1,66 @@
+"""Multi-head attention, to itself and to a memory."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from headway import spec
+from headway.errors import ConfigError
+from headway.nn.attention.attend import attend, attend_memory
+from headway.nn.attention.mask import Rule
+from headway.nn.builders import builds
+from headway.nn.linear import Linear
+from headway.nn.positions.rotary import rotate
+from headway.nn.run import Run
+
+
+@builds(spec.Attention)
+class Attention(nn.Module):
+    """Vaswani et al. 2017, arXiv:1706.03762, with grouped queries (Ainslie et al. 2023, arXiv:2305.13245).
+
+    Args:
+        attention: what it is.
+        width: channels of the stack.
+        positions: the stack's positions; the attention's own is found among them.
+    """
+
+    def __init__(self, attention: spec.Attention, width: int, positions: tuple[spec.Position, ...] = ()) -> None:
+        super().__init__()
+        kv_heads = attention.kv_heads or attention.heads
+        if attention.heads % kv_heads:
+            raise ConfigError(
+                f"{attention.heads} attention heads cannot be shared by {kv_heads} key-value heads; the first number "
+                "must be a multiple of the second."
+            )
+        inner, kv_inner = attention.heads * attention.head_width, kv_heads * attention.head_width
+        out_bias = attention.bias if attention.out_bias is None else attention.out_bias
+        self.q = Linear(width, inner, attention.bias)
+        self.k = Linear(width, kv_inner, attention.bias)
+        self.v = Linear(width, kv_inner, attention.bias)
+        self.o = Linear(inner, width, out_bias)
+        self.split = (-1, attention.head_width)
+        self.scale = attention.head_width**-0.5 if attention.scale is None else attention.scale
+        self.dropout = attention.dropout
+        slot = None if attention.position is None else positions.index(attention.position)
+        self.rotary = slot if isinstance(attention.position, spec.Rotary) else None
+        self.rule = Rule(attention.causal, attention.window, None if self.rotary is not None else slot)
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        q, k, v = self.q(x).unflatten(-1, self.split), self.k(x).unflatten(-1, self.split), self.v(x)
+        if self.rotary is not None:
+            turn = run.positions[self.rotary]
+            q, k = rotate(q, turn), rotate(k, turn)
+        dropout = self.dropout if self.training else 0.0
+        return self.o(attend(run, self.rule, q, k, v.unflatten(-1, self.split), self.scale, dropout).flatten(-2))
+
+
+class CrossAttention(Attention):
+    """Attention from a decoder to its memory."""
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        q = self.q(x).unflatten(-1, self.split)
+        out = attend_memory(run, q, self._keys_values, self.scale, self.dropout if self.training else 0.0)
+        return self.o(out.flatten(-2))
+
+    def _keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        return self.k(states).unflatten(-1, self.split), self.v(states).unflatten(-1, self.split)

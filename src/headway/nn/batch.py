@@ -1,0 +1,167 @@
+"""How the tokens of a batch lie in memory: dense ``[rows, width, ...]``, or packed ``[tokens, ...]`` without padding.
+
+Padding is known from the attention mask alone, never from token ids. A batch whose mask holds zeros is packed before
+the first layer and unpacked after the last, so that padding costs nothing and results depend neither on the other
+rows nor on the padding's side.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from headway.errors import InputError
+
+
+class Batch:
+    """The layout of one pass.
+
+    Attributes:
+        rows, width: the shape that the caller sees.
+        lengths: real tokens of each row where the batch is packed, else None.
+        index: flat positions of the real tokens in ``[rows * width]`` where packed, else None.
+        keep: boolean ``[rows, width]``, True at real tokens, where packed, else None.
+        past: tokens of each row that a cache holds already; one number where all are equal.
+        mask: an explicit attention mask of the caller's, ``[rows, 1 or heads, queries, keys]``, or None.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        width: int,
+        device: torch.device,
+        keep: Tensor | None = None,
+        past: tuple[int, ...] | int = 0,
+        positions: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> None:
+        self.rows, self.width, self.device, self.past, self.mask = rows, width, device, past, mask
+        self.lengths: tuple[int, ...] | None = None
+        self.index: Tensor | None = None
+        self.keep = keep
+        self._given = positions
+        if keep is not None:
+            self.lengths = tuple(keep.sum(1).tolist())
+            if 0 in self.lengths:
+                row = self.lengths.index(0)
+                raise InputError(f"Row {row} of the attention mask is all zeros; each row needs one real token or more.")
+            self.index = keep.flatten().nonzero().squeeze(1)
+
+    @cached_property
+    def positions(self) -> Tensor:
+        """Position of each token in its row: ``[width]`` or ``[rows, width]``, packed ``[tokens]``; int64.
+
+        A row counts from its first real token, so the padding's side does not matter.
+        """
+        if self._given is not None:
+            given = self._given.expand(self.rows, self.width)
+            return given if self.index is None else given.flatten()[self.index]
+        steps = torch.arange(self.width, device=self.device)
+        if isinstance(self.past, int) and self.keep is None:
+            return steps + self.past if self.past else steps
+        past = torch.as_tensor(self.past, device=self.device).expand(self.rows)[:, None]
+        if self.keep is None:
+            return past + steps
+        first = self.keep.int().argmax(1, keepdim=True)
+        return (past + steps - first).flatten()[self.index]
+
+    @property
+    def plain(self) -> bool:
+        """Are the positions of all rows the same run of numbers?"""
+        return self._given is None and self.lengths is None and isinstance(self.past, int)
+
+    def pack(self, x: Tensor) -> Tensor:
+        """``[rows, width, ...]`` to ``[tokens, ...]``; a dense batch stays as it is."""
+        return x if self.index is None else x.flatten(0, 1)[self.index]
+
+    def unpack(self, x: Tensor) -> Tensor:
+        """The inverse of ``pack``, with zeros where there is padding."""
+        if self.index is None:
+            return x
+        full = x.new_zeros(self.rows * self.width, *x.shape[1:])
+        return full.index_copy(0, self.index, x).unflatten(0, (self.rows, self.width))
+
+    @cached_property
+    def cached_positions(self) -> Tensor:
+        """Place of each token of a dense batch in its row of the cache, ``[rows, width]``."""
+        past = torch.as_tensor(self.past, device=self.device).expand(self.rows)[:, None]
+        return past + torch.arange(self.width, device=self.device)
+
+    def columns(self, row: int) -> Tensor:
+        """Where the real tokens of ``row`` stand in the caller's ``width``."""
+        if self.keep is None:
+            return torch.arange(self.width, device=self.device)
+        return self.keep[row].nonzero().squeeze(1)
+
+    @cached_property
+    def left_aligned_mask(self) -> Tensor:
+        """Boolean ``[rows, longest]``: which places of ``left_aligned`` hold a token."""
+        assert self.lengths is not None
+        lengths = torch.tensor(self.lengths, device=self.device)
+        return torch.arange(max(self.lengths), device=self.device) < lengths[:, None]
+
+    def left_aligned(self, x: Tensor) -> Tensor:
+        """Packed ``[tokens, ...]`` to ``[rows, longest, ...]``, rows starting at 0 and ending in zeros."""
+        assert self.lengths is not None
+        return x.new_zeros(self.rows, max(self.lengths), *x.shape[1:]).masked_scatter(
+            self.left_aligned_mask.reshape(self.rows, -1, *(1,) * (x.dim() - 1)), x
+        )
+
+    @cached_property
+    def starts(self) -> Tensor:
+        """Packed index of each row's first token, ``[rows]``."""
+        ends = self.ends
+        return torch.cat([ends.new_zeros(1), ends[:-1] + 1])
+
+    @cached_property
+    def ends(self) -> Tensor:
+        """Packed index of each row's last token, ``[rows]``."""
+        return torch.tensor(self.lengths, device=self.device).cumsum(0) - 1
+
+    def first(self, x: Tensor) -> Tensor:
+        """The first real token of each row, ``[rows, channels]``."""
+        return x[:, 0] if self.lengths is None else x[self.starts]
+
+    def last(self, x: Tensor) -> Tensor:
+        """The last real token of each row, ``[rows, channels]``."""
+        return x[:, -1] if self.lengths is None else x[self.ends]
+
+
+def batch_of(
+    rows: int,
+    width: int,
+    device: torch.device,
+    attention_mask: Tensor | None = None,
+    position_ids: Tensor | None = None,
+    past: tuple[int, ...] | int = 0,
+) -> Batch:
+    """The layout that a call's arguments ask for.
+
+    Args:
+        attention_mask: ``[rows, width]`` with 1 at real tokens, or with columns for the cached tokens in front; or an
+            explicit mask of three or four axes, True or 0 where a query sees a key, which leaves the batch dense.
+        position_ids: ``[rows or 1, width]``.
+        keep: boolean ``[rows, width]``, True at real tokens, where packed, else None.
+        past: tokens of each row that the cache holds.
+
+    Raises:
+        InputError: a mask of another shape, or a row without a real token.
+    """
+    if attention_mask is None:
+        return Batch(rows, width, device, past=past, positions=position_ids)
+    if attention_mask.dim() > 2:
+        mask = attention_mask if attention_mask.dim() == 4 else attention_mask[:, None]
+        return Batch(rows, width, device, past=past, positions=position_ids, mask=_boolean(mask))
+    if attention_mask.dim() != 2 or attention_mask.shape[0] != rows or attention_mask.shape[1] < width:
+        raise InputError(
+            f"Expected attention_mask to have shape [{rows}, {width}], got {list(attention_mask.shape)}; pass one "
+            "number for each token, 1 for a real one and 0 for padding."
+        )
+    keep = attention_mask[:, attention_mask.shape[1] - width :].bool()
+    return Batch(rows, width, device, keep=None if bool(keep.all()) else keep, past=past, positions=position_ids)
+
+
+def _boolean(mask: Tensor) -> Tensor:
+    return mask if mask.is_floating_point() else mask.bool()

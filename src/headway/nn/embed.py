@@ -1,0 +1,139 @@
+"""From token ids or pixels to the vectors that a stack starts from."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headway import spec
+from headway.errors import InputError
+from headway.nn.batch import Batch
+from headway.nn.builders import build, builds
+from headway.nn.linear import Embedding, Linear
+
+
+def look_up(table: nn.Embedding, ids: Tensor, name: str) -> Tensor:
+    """Rows of ``table`` by id; raises ``InputError`` that names ``name`` where an id is beyond the table."""
+    try:
+        return F.embedding(ids, table.weight)
+    except IndexError:
+        count = table.num_embeddings
+        wrong = ids[(ids < 0) | (ids >= count)].flatten()[0].item()
+        raise InputError(
+            f"{name} holds {wrong}, but the model knows ids from 0 to {count - 1}; use the tokenizer of this checkpoint, "
+            "or resize the embeddings after adding tokens."
+        ) from None
+
+
+@builds(spec.Embed)
+class Embed(nn.Module):
+    """Token vectors, plus positions and segments, normalised and projected as the family does."""
+
+    def __init__(self, embed: spec.Embed, width: int, own_tokens: bool = True) -> None:
+        super().__init__()
+        self.tokens = Embedding(embed.vocabulary, embed.width) if own_tokens else None
+        learned, types = embed.positions, embed.types
+        self.positions = None if learned is None else Embedding(learned.count, embed.width)
+        self.offset = 0 if learned is None else learned.offset
+        self.types = Embedding(types.count, embed.width) if isinstance(types, spec.TokenTypes) else None
+        self.types_as_tokens = isinstance(types, spec.TypesAsTokens)
+        self.norm = None if embed.norm is None else build(embed.norm, embed.width)
+        self.project = None if embed.width == width else Linear(embed.width, width)
+        self.scale = embed.scale
+        self.dropout = embed.dropout
+
+    def forward(
+        self,
+        batch: Batch,
+        ids: Tensor | None,
+        types: Tensor | None,
+        vectors: Tensor | None,
+        tokens: nn.Embedding | None = None,
+    ) -> Tensor:
+        """Vectors in the batch's layout.
+
+        Args:
+            ids: ``[rows, width]`` int64, or None where ``vectors`` are given.
+            types: segment ids, as ``ids``.
+            vectors: token vectors ``[rows, width, channels]`` in place of ids.
+            tokens: the table of a backbone that shares one.
+        """
+        table = self.tokens if tokens is None else tokens
+        assert table is not None
+        x = look_up(table, batch.pack(ids), "input_ids") if ids is not None else batch.pack(vectors)  # type: ignore[arg-type]
+        if self.scale != 1.0:
+            x = x * self.scale
+        if self.types is not None:
+            x = x + (self.types.weight[0] if types is None else look_up(self.types, batch.pack(types), "token_type_ids"))
+        elif self.types_as_tokens and types is not None:
+            x = x + look_up(table, batch.pack(types), "token_type_ids")
+        elif types is not None and bool(types.any()):
+            raise InputError("This model has no token types; leave token_type_ids out.")
+        if self.positions is not None:
+            x = x + self._positions(batch)
+        if self.norm is not None:
+            x = self.norm(x)
+        if self.training and self.dropout:
+            x = F.dropout(x, self.dropout)
+        return x if self.project is None else self.project(x)
+
+    def _positions(self, batch: Batch) -> Tensor:
+        assert self.positions is not None
+        room = self.positions.num_embeddings - self.offset
+        if batch.plain and isinstance(batch.past, int):
+            end = batch.past + batch.width
+            if end > room:
+                raise too_long(end, room)
+            return self.positions.weight[self.offset + batch.past : self.offset + end]
+        positions = batch.positions
+        longest = int(positions.max()) + 1
+        if longest > room:
+            raise too_long(longest, room)
+        return F.embedding(positions + self.offset, self.positions.weight)
+
+
+def too_long(count: int, room: int) -> InputError:
+    """The error for a row of ``count`` tokens where a model has ``room`` positions."""
+    return InputError(
+        f"The input has {count} tokens, but this model has positions for {room}; shorten it with truncation=True and "
+        f"max_length={room} in the tokenizer."
+    )
+
+
+@builds(spec.Patches)
+class Patches(nn.Module):
+    """Patch vectors after a class token, plus learned positions, resampled where the image has another size."""
+
+    def __init__(self, patches: spec.Patches, width: int) -> None:
+        super().__init__()
+        self.grid = (patches.image[0] // patches.patch[0], patches.image[1] // patches.patch[1])
+        self.image, self.patch, self.channels = patches.image, patches.patch, patches.channels
+        self.project = nn.Conv2d(patches.channels, width, patches.patch, stride=patches.patch)
+        self.class_token = nn.Parameter(torch.empty(width))
+        self.positions = nn.Parameter(torch.empty(1 + self.grid[0] * self.grid[1], width))
+        self.dropout = patches.dropout
+
+    def forward(self, pixels: Tensor, interpolate: bool = False) -> Tensor:
+        """``pixels [rows, channels, height, width]`` to vectors ``[rows, 1 + patches, channels]``."""
+        if pixels.dim() != 4 or pixels.shape[1] != self.channels:
+            raise InputError(
+                f"Expected pixel_values to have shape [batch, {self.channels}, height, width], got "
+                f"{list(pixels.shape)}."
+            )
+        if not interpolate and tuple(pixels.shape[2:]) != self.image:
+            raise InputError(
+                f"The image is {pixels.shape[2]} x {pixels.shape[3]} pixels, but this model expects {self.image[0]} x "
+                f"{self.image[1]}; resize it, or pass interpolate_pos_encoding=True."
+            )
+        grid = self.project(pixels.to(self.project.weight.dtype))
+        x = torch.cat((self.class_token.expand(len(pixels), 1, -1), grid.flatten(2).transpose(1, 2)), 1)
+        x = x + self._positions((grid.shape[2], grid.shape[3]))
+        return F.dropout(x, self.dropout) if self.training and self.dropout else x
+
+    def _positions(self, grid: tuple[int, int]) -> Tensor:
+        if grid == self.grid:
+            return self.positions
+        table = self.positions[1:].unflatten(0, self.grid).permute(2, 0, 1)[None]
+        resampled = F.interpolate(table, size=grid, mode="bicubic", align_corners=False)
+        return torch.cat((self.positions[:1], resampled[0].flatten(1).t()))

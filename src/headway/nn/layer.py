@@ -1,0 +1,98 @@
+"""Layers: how token mixer, memory and channel mixer stand in their residual branches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headway import spec
+from headway.nn.activations import activation
+from headway.nn.attention.standard import CrossAttention
+from headway.nn.builders import build, builds
+from headway.nn.linear import Linear
+from headway.nn.run import Run
+
+
+class Layer(nn.Module):
+    """The parts of a layer; subclasses arrange them."""
+
+    def __init__(self, layer: spec.Layer, width: int, positions: tuple[spec.Position, ...]) -> None:
+        super().__init__()
+        norm = layer.residual.norm
+        self.attn = build(layer.mixer, width, positions)
+        self.attn_norm = build(norm, width)
+        self.cross = None if layer.cross is None else CrossAttention(layer.cross, width)
+        self.cross_norm = None if layer.cross is None else build(norm, width)
+        self.mlp = build(layer.mlp, width)
+        self.mlp_norm = build(norm, width)
+        self.dropout = layer.dropout
+
+    def drop(self, x: Tensor) -> Tensor:
+        """Dropout of a branch while training."""
+        return F.dropout(x, self.dropout) if self.training and self.dropout else x
+
+
+class PreNormLayer(Layer):
+    """``x + f(norm(x))``."""
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        x = x + self.drop(self.attn(self.attn_norm(x), run))
+        if self.cross is not None and run.memory is not None:
+            x = x + self.drop(self.cross(self.cross_norm(x), run))
+        return x + self.drop(self.mlp(self.mlp_norm(x), run))
+
+
+class PostNormLayer(Layer):
+    """``norm(x + f(x))``."""
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        x = self.attn_norm(x + self.drop(self.attn(x, run)))
+        if self.cross is not None and run.memory is not None:
+            x = self.cross_norm(x + self.drop(self.cross(x, run)))
+        normed: Tensor = self.mlp_norm(x + self.drop(self.mlp(x, run)))
+        return normed
+
+
+_ARRANGEMENTS: dict[type, type[Layer]] = {spec.PreNorm: PreNormLayer, spec.PostNorm: PostNormLayer}
+
+
+@builds(spec.Layer)
+def layer(layer: spec.Layer, width: int, positions: tuple[spec.Position, ...]) -> Layer:
+    """The layer class of the spec's residual arrangement."""
+    return _ARRANGEMENTS[type(layer.residual)](layer, width, positions)
+
+
+@builds(spec.ConvolvedLayer)
+class ConvolvedLayer(nn.Module):
+    """A layer joined by a convolution over its input, along each row's real tokens."""
+
+    def __init__(self, layer: spec.ConvolvedLayer, width: int, positions: tuple[spec.Position, ...]) -> None:
+        super().__init__()
+        self.layer = build(layer.layer, width, positions)
+        self.conv = nn.Conv1d(width, width, layer.kernel, padding=(layer.kernel - 1) // 2, groups=layer.groups)
+        self.norm = build(layer.norm, width)
+        self.act = activation(layer.activation)
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        batch = run.batch
+        full = x if batch.lengths is None else batch.left_aligned(x)
+        convolved: Any = self.conv(full.transpose(1, 2)).transpose(1, 2)
+        if batch.lengths is not None:
+            convolved = convolved[batch.left_aligned_mask]
+        normed: Tensor = self.norm(self.layer(x, run) + self.act(convolved))
+        return normed
+
+
+@builds(spec.Pooler)
+class Pooler(nn.Module):
+    """``act(dense(first token))``."""
+
+    def __init__(self, pooler: spec.Pooler, width: int) -> None:
+        super().__init__()
+        self.dense = Linear(width, pooler.width)
+        self.act = activation(pooler.activation)
+
+    def forward(self, first: Tensor) -> Tensor:
+        return self.act(self.dense(first))

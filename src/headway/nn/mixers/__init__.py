@@ -1,0 +1,1 @@
+"""Token mixers of their own kind."""

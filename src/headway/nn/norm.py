@@ -1,0 +1,41 @@
+"""Normalisation over the last axis."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headway import spec
+from headway.nn.builders import builds
+
+
+@builds(spec.LayerNorm)
+class LayerNorm(nn.Module):
+    """``(x - mean) / sqrt(variance + eps) * weight + bias``."""
+
+    def __init__(self, norm: spec.LayerNorm, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(width))
+        self.bias = nn.Parameter(torch.empty(width))
+        self.shape = (width,)
+        self.eps = norm.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
+
+
+@builds(spec.RMSNorm)
+class RMSNorm(nn.Module):
+    """``x / sqrt(mean(x ** 2) + eps) * weight``, the quotient in float32."""
+
+    def __init__(self, norm: spec.RMSNorm, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(width))
+        self.shape = (width,)
+        self.eps = norm.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype == torch.float32:
+            return F.rms_norm(x, self.shape, self.weight, self.eps)
+        return self.weight * F.rms_norm(x.float(), self.shape, None, self.eps).to(x.dtype)

@@ -1,0 +1,121 @@
+"""Rotary positions and the ways to stretch them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from headway import spec
+from headway.nn.builders import builds
+from headway.nn.run import Run
+
+Turn = tuple[Tensor, Tensor]
+
+
+def rotate(x: Tensor, turn: Turn) -> Tensor:
+    """Turn the first channels of ``x [..., heads, head_width]`` by ``turn``, whose sines carry their sign."""
+    cos, sin = turn
+    width = cos.shape[-1]
+    part = x if x.shape[-1] == width else x[..., :width]
+    half = width // 2
+    swapped = torch.cat((part[..., half:], part[..., :half]), -1)
+    turned = torch.addcmul(part * cos, swapped, sin)
+    return turned if part is x else torch.cat((turned, x[..., width:]), -1)
+
+
+@builds(spec.Rotary)
+class Rotary(nn.Module):
+    """Cosines and sines for the positions of a batch, from a table that grows with the longest seen."""
+
+    def __init__(self, rotary: spec.Rotary) -> None:
+        super().__init__()
+        self.rotary = rotary
+        self._tables: dict[tuple[object, ...], Turn] = {}
+
+    def prepare(self, run: Run, like: Tensor) -> Turn:
+        """``(cos, sin)`` of the run's tokens, ``[..., 1, width]`` in the dtype of ``like``."""
+        batch = run.batch
+        if batch.plain and isinstance(batch.past, int):
+            start, end = batch.past, batch.past + batch.width
+            cos, sin = self._table(end, like)
+            return cos[start:end], sin[start:end]
+        positions = batch.positions
+        cos, sin = self._table(int(positions.max()) + 1, like)
+        return cos[positions], sin[positions]
+
+    def _table(self, count: int, like: Tensor) -> Turn:
+        key = (like.device, like.dtype, _regime(self.rotary, count))
+        table = self._tables.get(key)
+        if table is None or table[0].shape[0] < count:
+            frequencies, factor = rope_frequencies(self.rotary, count)
+            angles = torch.outer(torch.arange(max(count, 64), dtype=torch.float32), frequencies)
+            cos, sin = angles.cos() * factor, angles.sin() * factor
+            table = (
+                torch.cat((cos, cos), -1)[:, None].to(like.device, like.dtype),
+                torch.cat((-sin, sin), -1)[:, None].to(like.device, like.dtype),
+            )
+            self._tables[key] = table
+        return table
+
+
+def _regime(rotary: spec.Rotary, count: int) -> object:
+    """What the frequencies depend on besides the spec: sequences of one regime share a table."""
+    match rotary.scaling:
+        case spec.RopeDynamic(_, original):
+            return max(count, original)
+        case spec.RopeLong(_, _, original, _):
+            return count > original
+    return None
+
+
+def rope_frequencies(rotary: spec.Rotary, count: int) -> tuple[Tensor, float]:
+    """Angular frequency of each channel pair ``[width / 2]`` for ``count`` positions, and the factor on cos and sin."""
+    width, theta = rotary.width, rotary.theta
+    plain = theta ** -(torch.arange(0, width, 2, dtype=torch.float32) / width)
+    match rotary.scaling:
+        case None:
+            return plain, 1.0
+        case spec.RopeLinear(factor):
+            return plain / factor, 1.0
+        case spec.RopeDynamic(factor, original):
+            stretch = factor * max(count, original) / original - (factor - 1)
+            grown = theta * stretch ** (width / (width - 2))
+            return grown ** -(torch.arange(0, width, 2, dtype=torch.float32) / width), 1.0
+        case spec.RopeLong(short, long, original, attention_factor):
+            return plain / torch.tensor(long if count > original else short), attention_factor
+        case spec.RopeLlama3() as scaling:
+            return _llama3(plain, scaling), 1.0
+        case spec.RopeYarn() as scaling:
+            return _yarn(theta, width, plain, scaling), _yarn_factor(scaling)
+
+
+def _llama3(plain: Tensor, scaling: spec.RopeLlama3) -> Tensor:
+    turns = scaling.original * plain / (2 * math.pi)
+    blend = ((turns - scaling.low) / (scaling.high - scaling.low)).clamp(0, 1)
+    return plain * (blend + (1 - blend) / scaling.factor)
+
+
+def _yarn(theta: float, width: int, plain: Tensor, scaling: spec.RopeYarn) -> Tensor:
+    def channel(turns: float) -> float:
+        """The channel pair that turns ``turns`` times within the original length."""
+        return width * math.log(scaling.original / (turns * 2 * math.pi)) / (2 * math.log(theta))
+
+    low, high = channel(scaling.beta_fast), channel(scaling.beta_slow)
+    if scaling.truncate:
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, width - 1)
+    ramp = ((torch.arange(width // 2, dtype=torch.float32) - low) / max(high - low, 0.001)).clamp(0, 1)
+    return plain * (1 - ramp) + plain / scaling.factor * ramp
+
+
+def _yarn_factor(scaling: spec.RopeYarn) -> float:
+    def magnitude(weight: float) -> float:
+        return 1.0 if scaling.factor <= 1 else 0.1 * weight * math.log(scaling.factor) + 1.0
+
+    if scaling.attention_factor is not None:
+        return scaling.attention_factor
+    if scaling.mscale and scaling.mscale_all_dim:
+        return magnitude(scaling.mscale) / magnitude(scaling.mscale_all_dim)
+    return magnitude(1.0)

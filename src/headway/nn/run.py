@@ -1,0 +1,44 @@
+"""What one pass through a stack carries along: layout, cache, memory, kernel, and what is recorded on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from headway.nn.batch import Batch
+from headway.nn.cache import Cache
+from headway.nn.kernels import Kernel
+
+
+@dataclass
+class Trace:
+    """What the caller asked to see; a field that is None is not recorded."""
+
+    hidden: list[Tensor] | None = None
+    attentions: list[Tensor] | None = None
+    cross: list[Tensor] | None = None
+    router: list[Tensor] | None = None
+
+
+@dataclass
+class Memory:
+    """The states that a decoder looks at, in the layout of ``batch``."""
+
+    states: Tensor
+    batch: Batch
+
+
+@dataclass
+class Run:
+    """The state of one pass; made by the backbone, changed only by the stack that runs it."""
+
+    batch: Batch
+    kernel: Kernel
+    cache: Cache | None = None
+    memory: Memory | None = None
+    trace: Trace = field(default_factory=Trace)
+    step: int = 0
+    positions: tuple[Any, ...] = ()
+    masks: dict[Any, Any] = field(default_factory=dict)

@@ -1,0 +1,140 @@
+"""A stack of layers and the backbones made of one or two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from headway import spec
+from headway.nn.batch import Batch
+from headway.nn.builders import build, builds
+from headway.nn.cache import Cache
+from headway.nn.linear import Embedding
+from headway.nn.run import Run, Trace
+
+
+@dataclass
+class Tokens:
+    """The text of a pass as the caller gave it: ids or vectors, and segment ids, each ``[rows, width]``."""
+
+    ids: Tensor | None = None
+    vectors: Tensor | None = None
+    types: Tensor | None = None
+
+
+@builds(spec.Stack)
+class Stack(nn.Module):
+    """Embedding, layers and final norm; owns the positions that its layers share."""
+
+    def __init__(self, stack: spec.Stack, own_tokens: bool = True) -> None:
+        super().__init__()
+        shared = spec.positions_of(stack.layers)
+        is_text = isinstance(stack.embed, spec.Embed)
+        self.embed = build(stack.embed, stack.width, own_tokens) if is_text else build(stack.embed, stack.width)
+        self.positions = nn.ModuleList(build(position) for position in shared)
+        self.layers = nn.ModuleList(build(layer, stack.width, shared) for layer in stack.layers)
+        self.norm = None if stack.norm is None else build(stack.norm, stack.width)
+        self.order = stack.order or tuple(range(len(stack.layers)))
+        self.width = stack.width
+        self.dropout = stack.dropout
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        """From embedded tokens to states, in the layout of ``run.batch``."""
+        run.positions = tuple(position.prepare(run, x) for position in self.positions)
+        hidden = run.trace.hidden
+        layers: Any = self.layers
+        for run.step, number in enumerate(self.order):
+            if hidden is not None:
+                hidden.append(run.batch.unpack(x))
+            x = layers[number](x, run)
+        if self.norm is not None:
+            x = self.norm(x)
+        if self.training and self.dropout:
+            x = F.dropout(x, self.dropout)
+        if hidden is not None:
+            hidden.append(run.batch.unpack(x))
+        if run.cache is not None:
+            run.cache.advance(run.batch)
+        return x
+
+
+@dataclass
+class States:
+    """What a backbone gives to heads: the last states in the layout of ``batch``, and where they came from."""
+
+    x: Tensor
+    batch: Batch
+    trace: Trace
+    cache: Cache | None = None
+    encoder: States | None = None
+    pooled: Tensor | None = None
+    choices: int = 1
+
+    @cached_property
+    def unpacked(self) -> Tensor:
+        """``[rows, width, channels]``, zeros at padding."""
+        return self.batch.unpack(self.x)
+
+
+class TextBackbone(Stack):
+    """One stack over text."""
+
+    def __init__(self, backbone: spec.Encoder | spec.Decoder, pooled: bool = True) -> None:
+        super().__init__(backbone.stack)
+        pooler = backbone.pooler if isinstance(backbone, spec.Encoder) else None
+        self.pooler = build(pooler, backbone.stack.width) if pooled and pooler is not None else None
+
+    def states(self, tokens: Tokens, run: Run) -> States:
+        """Run the stack over ``tokens``."""
+        x = self(self.embed(run.batch, tokens.ids, tokens.types, tokens.vectors), run)
+        pooled = None if self.pooler is None else self.pooler(run.batch.first(x))
+        return States(x, run.batch, run.trace, run.cache, pooled=pooled)
+
+
+builds(spec.Encoder)(TextBackbone)
+builds(spec.Decoder)(TextBackbone)
+
+
+@builds(spec.VisionEncoder)
+class VisionBackbone(Stack):
+    """One stack over patches; the final norm acts after the recorded states."""
+
+    def __init__(self, backbone: spec.VisionEncoder, pooled: bool = True) -> None:
+        super().__init__(backbone.stack)
+        self.final_norm = build(backbone.norm, backbone.stack.width)
+        self.pooler = build(backbone.pooler, backbone.stack.width) if pooled and backbone.pooler is not None else None
+
+    def states(self, embedded: Tensor, run: Run) -> States:
+        """Run the stack over embedded patches."""
+        x = self.final_norm(self(embedded, run))
+        return States(x, run.batch, run.trace, pooled=None if self.pooler is None else self.pooler(x[:, 0]))
+
+
+@builds(spec.EncoderDecoder)
+class EncoderDecoderBackbone(nn.Module):
+    """Two stacks, or the one of ``parts`` that a head reads, over one token table or one each."""
+
+    def __init__(self, backbone: spec.EncoderDecoder, parts: tuple[str, ...] = ("encoder", "decoder")) -> None:
+        super().__init__()
+        embed = backbone.encoder.embed
+        assert isinstance(embed, spec.Embed)
+        own = not backbone.shared
+        self.tokens = Embedding(embed.vocabulary, embed.width) if backbone.shared else None
+        self.encoder = build(backbone.encoder, own) if "encoder" in parts else None
+        self.decoder = build(backbone.decoder, own) if "decoder" in parts else None
+
+    def encode(self, tokens: Tokens, run: Run) -> States:
+        """Run the encoder alone."""
+        return self._states(self.encoder, tokens, run)
+
+    def decode(self, tokens: Tokens, run: Run) -> States:
+        """Run the decoder over ``run.memory``."""
+        return self._states(self.decoder, tokens, run)
+
+    def _states(self, stack: Any, tokens: Tokens, run: Run) -> States:
+        x = stack(stack.embed(run.batch, tokens.ids, tokens.types, tokens.vectors, self.tokens), run)
+        return States(x, run.batch, run.trace, run.cache)

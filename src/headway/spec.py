@@ -1,0 +1,460 @@
+"""What a network can be made of: frozen dataclasses that a family's ``architecture`` puts together.
+
+A spec says *what* a network is and never *how* it is computed; ``nn.build`` turns it into modules. Variation is a
+type, not a flag: a new variant is one dataclass here and one builder registered beside the module that it builds.
+This module is standard library only, so that families can be read and inspected without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# --- norms: the width is that of the place where they stand -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LayerNorm:
+    """Ba et al. 2016, arXiv:1607.06450."""
+
+    eps: float
+
+
+@dataclass(frozen=True)
+class RMSNorm:
+    """Zhang and Sennrich 2019, arXiv:1910.07467; computed in float32."""
+
+    eps: float
+
+
+Norm = LayerNorm | RMSNorm
+
+# --- positions ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A table of ``count`` position vectors; the first token of a row reads row ``offset`` of it."""
+
+    count: int
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class RopeLinear:
+    """Position interpolation (Chen et al. 2023, arXiv:2306.15595)."""
+
+    factor: float
+
+
+@dataclass(frozen=True)
+class RopeDynamic:
+    """NTK-aware base that grows with the sequence beyond ``original`` positions."""
+
+    factor: float
+    original: int
+
+
+@dataclass(frozen=True)
+class RopeYarn:
+    """Peng et al. 2023, arXiv:2309.00071. ``attention_factor`` scales cos and sin (None: from the factor)."""
+
+    factor: float
+    original: int
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+    mscale: float | None = None
+    mscale_all_dim: float | None = None
+    attention_factor: float | None = None
+    truncate: bool = True
+
+
+@dataclass(frozen=True)
+class RopeLong:
+    """LongRoPE (Ding et al. 2024, arXiv:2402.13753): ``short`` up to ``original`` positions, ``long`` beyond."""
+
+    short: tuple[float, ...]
+    long: tuple[float, ...]
+    original: int
+    attention_factor: float
+
+
+@dataclass(frozen=True)
+class RopeLlama3:
+    """Llama 3.1's scaling of the low frequencies alone."""
+
+    factor: float
+    low: float
+    high: float
+    original: int
+
+
+RopeScaling = RopeLinear | RopeDynamic | RopeYarn | RopeLong | RopeLlama3
+
+
+@dataclass(frozen=True)
+class Rotary:
+    """Rotary positions (Su et al. 2021, arXiv:2104.09864) on the first ``width`` channels of each head, in halves."""
+
+    width: int
+    theta: float = 10000.0
+    scaling: RopeScaling | None = None
+
+
+@dataclass(frozen=True)
+class RelativeBias:
+    """T5's bucketed bias (Raffel et al. 2020, arXiv:1910.10683), one table for all layers that name it."""
+
+    heads: int
+    buckets: int
+    max_distance: int
+    bidirectional: bool
+
+
+@dataclass(frozen=True)
+class RelativeTable:
+    """DeBERTa's table of relative positions (He et al. 2021, arXiv:2006.03654), read by ``Disentangled``.
+
+    Distances up to ``span`` keep a row each; with ``log_until`` they are bucketed on a log scale up to there.
+    """
+
+    width: int
+    span: int
+    log_until: int | None = None
+    norm: Norm | None = None
+
+
+Position = Rotary | RelativeBias | RelativeTable
+
+# --- token mixers -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Multi-head attention; ``kv_heads`` fewer than ``heads`` shares keys and values among groups.
+
+    ``window`` counts the visible positions, the query's own included. ``scale`` multiplies the scores
+    (None: ``head_width ** -0.5``). ``dropout`` acts on the attention weights.
+    """
+
+    heads: int
+    head_width: int
+    kv_heads: int | None = None
+    bias: bool = True
+    out_bias: bool | None = None
+    causal: bool = False
+    window: int | None = None
+    scale: float | None = None
+    position: Position | None = None
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Disentangled:
+    """DeBERTa's attention: scores from content, content to position and position to content.
+
+    ``separate`` gives the position table its own key and query projections instead of the content's.
+    """
+
+    heads: int
+    head_width: int
+    table: RelativeTable
+    content_to_position: bool = True
+    position_to_content: bool = True
+    separate: bool = False
+    dropout: float = 0.0
+
+
+Mixer = Attention | Disentangled
+
+# --- channel mixers -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mlp:
+    """Two linear layers with an activation between them."""
+
+    width: int
+    activation: str
+    bias: bool = True
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class GatedMlp:
+    """``down(act(gate(x)) * up(x))`` (Shazeer 2020, arXiv:2002.05202)."""
+
+    width: int
+    activation: str
+    bias: bool = False
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class MixtureOfExperts:
+    """Sparse experts (Jiang et al. 2024, arXiv:2401.04088): softmax, best ``top`` of ``count``, renormalised."""
+
+    expert: GatedMlp | Mlp
+    count: int
+    top: int
+
+
+ChannelMixer = Mlp | GatedMlp | MixtureOfExperts
+
+# --- layers -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PreNorm:
+    """``x + f(norm(x))`` for every part."""
+
+    norm: Norm
+
+
+@dataclass(frozen=True)
+class PostNorm:
+    """``norm(x + f(x))`` for every part."""
+
+    norm: Norm
+
+
+Residual = PreNorm | PostNorm
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A token mixer, an optional look at a memory, and a channel mixer, each in a residual branch."""
+
+    mixer: Mixer
+    mlp: ChannelMixer
+    residual: Residual
+    cross: Attention | None = None
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class ConvolvedLayer:
+    """A layer whose output is joined by a convolution over its input: ``norm(layer(x) + act(conv(x)))``."""
+
+    layer: Layer
+    kernel: int
+    groups: int
+    activation: str
+    norm: Norm
+
+
+# --- inputs -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TokenTypes:
+    """A table of ``count`` segment vectors; rows that name no segment read row 0."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class TypesAsTokens:
+    """Segment ids are looked up in the token table; rows that name no segment add nothing."""
+
+
+@dataclass(frozen=True)
+class Embed:
+    """Token ids to vectors of ``width`` channels, projected to the stack's width where that differs.
+
+    ``scale`` multiplies the token vectors before positions and types are added.
+    """
+
+    vocabulary: int
+    width: int
+    positions: Learned | None = None
+    types: TokenTypes | TypesAsTokens | None = None
+    norm: Norm | None = None
+    scale: float = 1.0
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Patches:
+    """An image cut into square patches by a strided convolution, after a class token, plus learned positions."""
+
+    image: tuple[int, int]
+    patch: tuple[int, int]
+    channels: int
+    width: int
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pooler:
+    """A dense layer and an activation over the first position."""
+
+    width: int
+    activation: str = "tanh"
+
+
+# --- backbones ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Layers over an input. ``order`` names the layer run at each step where layers are shared."""
+
+    width: int
+    embed: Embed | Patches
+    layers: tuple[Layer | ConvolvedLayer, ...]
+    norm: Norm | None = None
+    order: tuple[int, ...] | None = None
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A bidirectional text backbone."""
+
+    stack: Stack
+    pooler: Pooler | None = None
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A causal text backbone."""
+
+    stack: Stack
+
+
+@dataclass(frozen=True)
+class EncoderDecoder:
+    """Two stacks; with ``shared`` they read one token table of the backbone's own."""
+
+    encoder: Stack
+    decoder: Stack
+    shared: bool = True
+
+
+@dataclass(frozen=True)
+class VisionEncoder:
+    """A bidirectional image backbone; ``norm`` acts after the states that are recorded."""
+
+    stack: Stack
+    norm: Norm
+    pooler: Pooler | None = None
+
+
+Backbone = Encoder | Decoder | EncoderDecoder | VisionEncoder
+
+# --- heads: what they read and what they make of it ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class EveryToken:
+    """Each position of the last stack."""
+
+
+@dataclass(frozen=True)
+class EncoderTokens:
+    """Each position of the encoder; the decoder is not built."""
+
+
+@dataclass(frozen=True)
+class DecoderTokens:
+    """Each position of the decoder; the encoder is not built."""
+
+
+@dataclass(frozen=True)
+class FirstToken:
+    """The first real position of a row."""
+
+
+@dataclass(frozen=True)
+class LastToken:
+    """The last real position of a row."""
+
+
+@dataclass(frozen=True)
+class LastEos:
+    """The position of the last end-of-sequence token of a row."""
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The backbone's pooler."""
+
+
+Read = EveryToken | EncoderTokens | DecoderTokens | FirstToken | LastToken | LastEos | Pooled
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A hidden layer of a head: linear, activation and, where given, a norm. ``width`` None keeps the width."""
+
+    activation: str
+    width: int | None = None
+    norm: Norm | None = None
+    bias: bool = True
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Read, an optional hidden layer, and a linear layer to the labels."""
+
+    read: Read
+    dense: Dense | None = None
+    bias: bool = True
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A linear layer to the vocabulary, tied to the token table by ``tie``.
+
+    ``tie`` is "always", "never", or "if_absent": tied only where the file brings no tensor of its own.
+    ``offset`` adds a stored, untrained row to the logits; ``scale`` multiplies the states before them.
+    """
+
+    read: Read = EveryToken()
+    dense: Dense | None = None
+    bias: bool = False
+    tie: str = "always"
+    offset: bool = False
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class SentencePairPretraining:
+    """BERT's and ALBERT's objective: masked tokens and a relation of two sentences, the losses added.
+
+    ``label`` names the argument of the relation's labels and ``logits`` its field in the output.
+    """
+
+    lm: Vocabulary
+    pair: Predict
+    label: str = "next_sentence_label"
+    logits: str = "seq_relationship_logits"
+
+
+@dataclass(frozen=True)
+class ReplacedTokenDetection:
+    """ELECTRA's objective (Clark et al. 2020, arXiv:2003.10555): one logit a token, was it replaced?"""
+
+    dense: Dense
+
+
+Recipe = Predict | Vocabulary | SentencePairPretraining | ReplacedTokenDetection
+
+
+def repeat(layer: Layer, count: int) -> tuple[Layer, ...]:
+    """``count`` equal layers."""
+    return (layer,) * count
+
+
+def positions_of(layers: Iterable[Layer | ConvolvedLayer]) -> tuple[Position, ...]:
+    """The distinct positions that ``layers`` name, in order of first use: a stack computes each once a pass."""
+    found: dict[Position, None] = {}
+    for layer in layers:
+        inner = layer.layer if isinstance(layer, ConvolvedLayer) else layer
+        position = inner.mixer.table if isinstance(inner.mixer, Disentangled) else inner.mixer.position
+        if position is not None:
+            found[position] = None
+    return tuple(found)
+

@@ -1,0 +1,421 @@
+"""Texts to the inputs of a model."""
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+from tokenizers import Encoding
+
+from headway.errors import InputError, TokenizerError
+from headway.tokenization.chat import Prompt
+from headway.tokenization.encoding import BatchEncoding
+from headway.tokenization.framing import Framing
+from headway.tokenization.inputs import Batch, as_batch, undecodable
+from headway.tokenization.options import (
+    UNKNOWN_LENGTH,
+    Padding,
+    Side,
+    Truncation,
+    count,
+    padding_strategy,
+    reject_unknown,
+    side_of,
+    truncation_strategy,
+)
+from headway.tokenization.tensors import pad_array, pad_rows, real_columns, tensor_kind, to_list, to_tensor
+
+logger = logging.getLogger("headway.tokenization")
+
+
+class _Asked(NamedTuple):
+    """The arguments of a call, but for the texts."""
+
+    add_special_tokens: bool
+    padding: bool | str
+    truncation: bool | str | None
+    max_length: int | None
+    stride: int
+    pad_to_multiple_of: int | None
+    padding_side: str | None
+    return_tensors: str | None
+    return_token_type_ids: bool | None
+    return_attention_mask: bool | None
+    return_overflowing_tokens: bool
+    return_special_tokens_mask: bool
+    return_offsets_mapping: bool
+    return_length: bool
+    verbose: bool
+
+
+class _Job(NamedTuple):
+    """A batch and how to encode it: all that decides on the ids before padding."""
+
+    batch: Batch
+    add_special_tokens: bool
+    truncation: Truncation | None
+    overflow: bool
+
+
+class _Layout(NamedTuple):
+    """The shape of the result: rows of these lengths, in ``width`` columns if they are ``padded``."""
+
+    lengths: list[int]
+    width: int
+    side: Side
+    padded: bool
+
+
+class Calling(Framing):
+    """The part of a tokenizer that turns texts into model inputs."""
+
+    model_max_length: int
+    model_input_names: list[str]
+    padding_side: Side
+    truncation_side: Side
+    pad_token_type_id: int
+    _lock: Lock
+    _told: set[str]
+
+    def __call__(
+        self,
+        text: Any = None,
+        text_pair: Any = None,
+        text_target: Any = None,
+        text_pair_target: Any = None,
+        *,
+        add_special_tokens: bool = True,
+        padding: bool | str = False,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        stride: int = 0,
+        is_split_into_words: bool = False,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_tensors: str | None = None,
+        return_token_type_ids: bool | None = None,
+        return_attention_mask: bool | None = None,
+        return_overflowing_tokens: bool = False,
+        return_special_tokens_mask: bool = False,
+        return_offsets_mapping: bool = False,
+        return_length: bool = False,
+        verbose: bool = True,
+        **unknown: Any,
+    ) -> BatchEncoding:
+        """Turn texts into the inputs of a model.
+
+        Args:
+            text: a text, a batch of texts or a batch of pairs; with ``is_split_into_words`` a list of words or several.
+            text_pair: the second text, or one for each row.
+            text_target, text_pair_target: texts whose ids become "labels".
+            add_special_tokens: whether to frame the texts as the model was trained to see them.
+            padding: True or "longest" to the longest row; "max_length" to ``max_length``.
+            truncation: True or "longest_first" cuts the longer text of a pair first; "only_first", "only_second".
+                If it is not given, a ``max_length`` without padding cuts too, and a warning says so once.
+            max_length: number of tokens, special ones included; ``model_max_length`` if it is not given.
+            stride: how many tokens the pieces of an overlong text share.
+            pad_to_multiple_of: round the padded length up.
+            padding_side: "left" or "right", for this call.
+            return_tensors: "pt" for torch tensors, "np" for NumPy arrays, both int64 [rows, length].
+            return_token_type_ids, return_attention_mask: if None, what ``model_input_names`` says.
+            return_overflowing_tokens: return the pieces that are cut off as rows of their own, and from which row each
+                comes as "overflow_to_sample_mapping".
+            return_special_tokens_mask: 1 for special tokens and padding.
+            return_offsets_mapping: the characters of each token, as "offset_mapping".
+            return_length: the length of each row, padding included.
+            verbose: whether to warn of what may be a mistake.
+
+        Returns:
+            BatchEncoding with lists of integers for one text, lists of lists for several, or tensors [rows, length].
+
+        Raises:
+            InputError: an argument does not exist, has no sense or contradicts another, or rows make no tensor.
+            TokenizerError: padding is asked for and there is no ``pad_token``.
+        """
+        if unknown:
+            reject_unknown(self.__call__, unknown)
+        asked = _Asked(
+            add_special_tokens,
+            padding,
+            truncation,
+            max_length,
+            stride,
+            pad_to_multiple_of,
+            padding_side,
+            tensor_kind(return_tensors),
+            return_token_type_ids,
+            return_attention_mask,
+            return_overflowing_tokens,
+            return_special_tokens_mask,
+            return_offsets_mapping,
+            return_length,
+            verbose,
+        )
+        if text is None:
+            if text_target is None:
+                raise InputError("There is nothing to tokenize: pass text or text_target.")
+            return self._inputs(as_batch(text_target, text_pair_target, is_split_into_words), asked)
+        encoding = self._inputs(as_batch(text, text_pair, is_split_into_words), asked)
+        if text_target is not None:
+            labels = self._inputs(as_batch(text_target, text_pair_target, is_split_into_words), asked)
+            encoding["labels"] = labels["input_ids"]
+        return encoding
+
+    def encode(self, text: Any, text_pair: Any = None, add_special_tokens: bool = True, **kwargs: Any) -> Any:
+        """Return the ids of a text, or of each of several; arguments are ``__call__``'s."""
+        return self(text, text_pair, add_special_tokens=add_special_tokens, **kwargs)["input_ids"]
+
+    def encode_plus(self, text: Any, text_pair: Any = None, **kwargs: Any) -> BatchEncoding:
+        """Return the model inputs of a text or pair; the same as calling the tokenizer."""
+        return self(text, text_pair, **kwargs)
+
+    def batch_encode_plus(self, batch_text_or_text_pairs: Any, **kwargs: Any) -> BatchEncoding:
+        """Return the model inputs of texts or pairs; the same as calling the tokenizer."""
+        return self(batch_text_or_text_pairs, **kwargs)
+
+    def tokenize(self, text: Any, pair: Any = None, add_special_tokens: bool = False, **kwargs: Any) -> list[str]:
+        """Return the tokens of a text as strings; further arguments are ``__call__``'s."""
+        return self(text, pair, add_special_tokens=add_special_tokens, **kwargs).tokens()
+
+    def pad(
+        self,
+        encoded_inputs: Any,
+        padding: bool | str = True,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | None = None,
+        verbose: bool = True,
+    ) -> BatchEncoding:
+        """Pad inputs that are tokenized already, as data collators do.
+
+        Args:
+            encoded_inputs: a list of dictionaries (one a row), or a dictionary of lists. "input_ids", "attention_mask",
+                "token_type_ids" and "special_tokens_mask" are padded; others, such as "labels", are kept as they are.
+
+        Raises InputError if there are no input ids or the rows make no tensor, TokenizerError without a ``pad_token``.
+        """
+        kind = tensor_kind(return_tensors)
+        data = _collated(encoded_inputs)
+        main = self.model_input_names[0]
+        if main not in data:
+            raise InputError(f"Inputs to pad must have {main!r}: there are {', '.join(map(repr, data)) or 'none'}.")
+        single = bool(data[main]) and not isinstance(data[main][0], list)
+        if single:
+            data = {name: [value] for name, value in data.items()}
+        lengths = [len(row) for row in data[main]]
+        if self._wants("attention_mask", return_attention_mask):
+            data.setdefault("attention_mask", [[1] * length for length in lengths])
+        if pad := self._padding(padding, max_length, pad_to_multiple_of, padding_side, None):
+            width = pad.width(lengths)
+            fills = {
+                main: self.pad_token_id,
+                "attention_mask": 0,
+                "token_type_ids": self.pad_token_type_id,
+                "special_tokens_mask": 1,
+            }
+            for name in fills.keys() & data.keys():
+                data[name] = pad_rows(data[name], width, fills[name], pad.side)
+        if single and kind is None:
+            data = {name: value[0] for name, value in data.items()}
+        return BatchEncoding(data, tensor_type=kind)
+
+    def _inputs(self, batch: Batch, asked: _Asked) -> BatchEncoding:
+        job, pad = self._plan(batch, asked)
+        rows, owners = self._encode(job, fast=not asked.return_offsets_mapping)
+        lengths = [len(row) for row in rows]
+        longest = max(lengths, default=0)
+        if asked.verbose and job.truncation is None and longest > self.model_max_length:
+            self._tell(
+                f"A text has {longest} tokens, more than the {self.model_max_length} that the model takes: pass "
+                "truncation=True."
+            )
+        if pad is None:
+            layout = _Layout(lengths, longest, "right", padded=False)
+        else:
+            layout = _Layout(lengths, max(longest, pad.width(lengths)), pad.side, padded=True)
+        data = self._columns(rows, batch, layout, asked)
+        if asked.return_special_tokens_mask:
+            data["special_tokens_mask"] = _rows([row.special_tokens_mask for row in rows], layout, 1)
+        if asked.return_offsets_mapping:
+            data["offset_mapping"] = _rows([row.offsets for row in rows], layout, (0, 0))
+        if asked.return_length:
+            data["length"] = [layout.width] * len(rows) if layout.padded else lengths
+        if job.overflow:
+            data["overflow_to_sample_mapping"] = owners
+        if kind := asked.return_tensors:
+            data = {name: to_tensor(value, kind) for name, value in data.items()}
+        elif batch.single and not job.overflow:
+            data = {name: value if name == "length" else value[0] for name, value in data.items()}
+        return BatchEncoding(data, partial(self._encodings, job, layout), n_sequences=2 if batch.pairs else 1)
+
+    def _columns(self, rows: list[Encoding], batch: Batch, layout: _Layout, asked: _Asked) -> dict[str, Any]:
+        """Return ids, types and mask as lists, or as arrays if tensors are asked for."""
+        wants_types = self._wants("token_type_ids", asked.return_token_type_ids)
+        wants_mask = self._wants("attention_mask", asked.return_attention_mask)
+        ids = [row.ids for row in rows]
+        types = _type_ids(rows, batch) if wants_types else None
+        data: dict[str, Any] = {}
+        if asked.return_tensors is None:
+            data["input_ids"] = _rows(ids, layout, self.pad_token_id)
+            if wants_types:
+                zeros = [[0] * length for length in layout.lengths]
+                data["token_type_ids"] = _rows(types or zeros, layout, self.pad_token_type_id)
+            if wants_mask:
+                data["attention_mask"] = _rows([[1] * length for length in layout.lengths], layout, 0)
+            return data
+        shortest = min(layout.lengths, default=0)
+        if not layout.padded and shortest != layout.width:
+            raise InputError(
+                f"The rows have {shortest} to {layout.width} tokens, so they make no tensor: pass padding=True, and "
+                "truncation=True if they may be too long."
+            )
+        real = real_columns(layout.lengths, layout.width, layout.side)
+        data["input_ids"] = pad_array(ids, real, self.pad_token_id or 0)
+        if wants_types:
+            fill = self.pad_token_type_id
+            data["token_type_ids"] = np.where(real, 0, fill) if types is None else pad_array(types, real, fill)
+        if wants_mask:
+            data["attention_mask"] = real.astype(np.int64)
+        return data
+
+    def _wants(self, name: str, asked: bool | None) -> bool:
+        return name in self.model_input_names if asked is None else asked
+
+    def _plan(self, batch: Batch, asked: _Asked) -> tuple[_Job, Padding | None]:
+        framed = asked.add_special_tokens and not self._is_framed(batch)
+        added = self._backend.num_special_tokens_to_add(batch.pairs) if framed else 0
+        truncation = asked.truncation
+        if truncation is None and asked.max_length is not None and padding_strategy(asked.padding) is None:
+            truncation = True
+            if asked.verbose:
+                self._tell("max_length is given without truncation: texts are cut. Pass truncation=True to say so.")
+        cut = self._truncation(truncation, asked.max_length, asked.stride, added)
+        pad = self._padding(asked.padding, asked.max_length, asked.pad_to_multiple_of, asked.padding_side, cut)
+        return _Job(batch, framed, cut, asked.return_overflowing_tokens), pad
+
+    def _truncation(self, truncation: object, max_length: int | None, stride: int, added: int) -> Truncation | None:
+        strategy = truncation_strategy(truncation)
+        if max_length is not None:
+            count("max_length", max_length, least=1)
+        if strategy is None:
+            return None
+        if max_length is None:
+            if self.model_max_length > UNKNOWN_LENGTH:
+                self._tell("truncation is asked for, but the model's length is not known: pass max_length to cut.")
+                return None
+            max_length = self.model_max_length
+        if max_length < added:
+            raise InputError(f"max_length={max_length} leaves no room: the special tokens alone are {added}.")
+        if count("stride", stride) and stride >= max_length - added:
+            raise InputError(
+                f"stride={stride} must be less than the {max_length - added} tokens of text that max_length="
+                f"{max_length} leaves beside {added} special ones."
+            )
+        return Truncation(strategy, max_length, stride, side_of("truncation_side", self.truncation_side))
+
+    def _padding(
+        self, padding: object, max_length: int | None, multiple: int | None, side: str | None, cut: Truncation | None
+    ) -> Padding | None:
+        strategy = padding_strategy(padding)
+        if strategy is None:
+            return None
+        if self.pad_token_id is None:
+            raise TokenizerError(
+                "This tokenizer has no pad_token: set tokenizer.pad_token = tokenizer.eos_token (padding is masked out "
+                "anyway), or add a new one with add_special_tokens({'pad_token': '<pad>'})."
+            )
+        if multiple is not None:
+            count("pad_to_multiple_of", multiple, least=1)
+            if cut is not None and max_length is not None and max_length % multiple:
+                raise InputError(
+                    f"max_length={max_length} is no multiple of pad_to_multiple_of={multiple}, so a row that is cut "
+                    "could not be padded within it."
+                )
+        length = None
+        if strategy == "max_length":
+            length = self.model_max_length if max_length is None else max_length
+            if length > UNKNOWN_LENGTH:
+                raise InputError("padding='max_length' needs max_length, since the model's length is not known.")
+        return Padding(length, multiple, side_of("padding_side", side or self.padding_side))
+
+    def _encode(self, job: _Job, *, fast: bool) -> tuple[list[Encoding], list[int]]:
+        """Return an encoding for each row, or piece of a row, and the rows they come from.
+
+        ``fast`` encodings know ids, types and special tokens, but no offsets, tokens or words.
+        """
+        rows, _, words, _ = job.batch
+        encode = self._backend.encode_batch_fast if fast else self._backend.encode_batch
+        try:
+            # Truncation is a state of the shared backend: it is set for one batch, with other threads shut out.
+            with self._lock:
+                try:
+                    if job.truncation is not None:
+                        strategy, max_length, stride, side = job.truncation
+                        self._backend.enable_truncation(max_length, stride=stride, strategy=strategy, direction=side)
+                    encodings = encode(rows, is_pretokenized=words, add_special_tokens=job.add_special_tokens)
+                finally:
+                    if job.truncation is not None:
+                        self._backend.no_truncation()
+        except Exception as error:  # the library raises nothing more special
+            raise undecodable(job.batch) or InputError(f"The texts cannot be tokenized: {error}.") from error
+        if not job.overflow:
+            return encodings, []
+        pieces = [(piece, number) for number, row in enumerate(encodings) for piece in (row, *row.overflowing)]
+        return [piece for piece, _ in pieces], [number for _, number in pieces]
+
+    def _encodings(self, job: _Job, layout: _Layout) -> list[Encoding]:
+        """Encode again, with offsets, for the user who asks where the tokens come from."""
+        rows, _ = self._encode(job, fast=False)
+        if [len(row) for row in rows] != layout.lengths:
+            raise TokenizerError("The tokenizer was changed after it made this batch: call it again.")
+        if layout.padded:
+            fill = {"pad_id": self.pad_token_id, "pad_token": self.pad_token, "pad_type_id": self.pad_token_type_id}
+            for row in rows:
+                row.pad(layout.width, direction=layout.side, **fill)
+        return rows
+
+    def _is_framed(self, batch: Batch) -> bool:
+        """Whether the texts are rendered chats that start with the token that framing would add once more."""
+        if not any(type(row) is Prompt for row in batch.rows):
+            return False
+        start = next(iter(self._frame_ids()[0]), None)
+        token = None if start is None else self._backend.id_to_token(start)
+        framed = [token is not None and type(row) is Prompt and row.startswith(token) for row in batch.rows]
+        if any(framed) and not all(framed):
+            raise InputError(
+                f"Some rows are rendered chats that start with {token!r} and others are not, so special tokens fit one "
+                "kind only: tokenize them apart, or pass add_special_tokens=False."
+            )
+        return any(framed)
+
+    def _tell(self, message: str) -> None:
+        """Log a warning, once for each tokenizer."""
+        if message not in self._told:
+            self._told.add(message)
+            logger.warning(message)
+
+
+def _rows(rows: list[Any], layout: _Layout, fill: object) -> list[Any]:
+    return pad_rows(rows, layout.width, fill, layout.side) if layout.padded else rows
+
+
+def _type_ids(rows: list[Encoding], batch: Batch) -> list[list[int]] | None:
+    """Return the token types of each row, None if all are 0."""
+    # All rows of single texts follow the same template, so the longest shows whether it has other types.
+    if not batch.pairs and rows and not any(max(rows, key=len).type_ids):
+        return None
+    return [row.type_ids for row in rows]
+
+
+def _collated(inputs: Any) -> dict[str, Any]:
+    """Return a list of dictionaries, or a dictionary of lists, as a new dictionary of lists without tensors."""
+    if isinstance(inputs, Mapping):
+        return {name: to_list(value) for name, value in inputs.items()}
+    rows = list(inputs)
+    if not rows or not all(isinstance(row, Mapping) and row.keys() == rows[0].keys() for row in rows):
+        raise InputError("Inputs to pad must be a dictionary, or a list of dictionaries with the same keys.")
+    return {name: [to_list(row[name]) for row in rows] for name in rows[0]}
