@@ -19,7 +19,7 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar, Self, dataclass_transform
 
-from headway.errors import ConfigError, InputError, did_you_mean
+from headway.errors import ConfigError, InputError
 from headway.io.atomic import atomic_folder, write_file
 from headway.io.hub import Source, locate
 
@@ -61,7 +61,7 @@ class _Fields:
         own = {
             name: cls.__dict__.get(name)
             for name, kind in cls.__dict__.get("__annotations__", {}).items()
-            if not str(kind).startswith("ClassVar")
+            if "ClassVar" not in str(kind)
         }
         cls._fields = {**cls._fields, **own}
         if "__init__" not in cls.__dict__:
@@ -109,7 +109,7 @@ class PreTrainedConfig(_Fields):
         for name, value in kwargs.items():
             if name not in ("model_type", "attribute_map"):
                 setattr(self, name, value)
-        if num_labels is not None and (self.id2label is None or len(self.id2label) != num_labels):
+        if num_labels is not None:
             self.num_labels = num_labels
 
     # --- names -----------------------------------------------------------------------------------------------------
@@ -119,7 +119,10 @@ class PreTrainedConfig(_Fields):
         if name == "dtype" and value is not None:
             value = str(value).removeprefix("torch.")
         elif name == "id2label" and value is not None:
-            value = {int(index): label for index, label in value.items()}
+            try:
+                value = {int(index): label for index, label in value.items()}
+            except (AttributeError, TypeError, ValueError):
+                raise ConfigError(f"id2label must map numbers to names of labels, but it is {value!r}.") from None
             object.__setattr__(self, "label2id", {label: index for index, label in value.items()})
         object.__setattr__(self, name, value)
 
@@ -127,7 +130,8 @@ class PreTrainedConfig(_Fields):
         mapped = type(self).attribute_map.get(name, _OTHER_SPELLINGS.get(name, name))
         if mapped != name:
             return getattr(self, mapped)
-        raise AttributeError(f"{type(self).__name__} has no field {name!r}.{did_you_mean(name, self.__dict__)}")
+        # Nearest names are looked for by the interpreter, and only where the error is shown.
+        raise AttributeError(f"{type(self).__name__} has no field {name!r}.", name=name, obj=self)
 
     @property
     def num_labels(self) -> int:
@@ -136,7 +140,10 @@ class PreTrainedConfig(_Fields):
 
     @num_labels.setter
     def num_labels(self, count: int) -> None:
-        self.id2label = {index: f"LABEL_{index}" for index in range(count)}
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ConfigError(f"num_labels={count!r} is no number of labels; give an integer of at least 1.")
+        if count != self.num_labels:  # names that fit are kept
+            self.id2label = {index: f"LABEL_{index}" for index in range(count)}
 
     def label(self, index: int) -> str:
         """The name of label ``index``."""

@@ -272,6 +272,7 @@ class Embed:
     norm: Norm | None = None
     scale: float = 1.0
     dropout: float = 0.0
+    project_bias: bool = True
 
 
 @dataclass(frozen=True)

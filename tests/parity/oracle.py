@@ -1,11 +1,11 @@
 """The oracle: tiny random models of transformers, and the same checkpoints loaded by headway.
 
-Nothing here names a family but the table of variants: a family that is registered is tested by its being there.
+Nothing here names a family but the deviations that are listed: a family that is registered is tested by its being there.
 """
 
 from __future__ import annotations
 
-import inspect
+import copy
 import os
 import tempfile
 from dataclasses import dataclass
@@ -17,11 +17,15 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 import transformers
+from safetensors.torch import load_file
+from torch.nn import functional as F
 from transformers.models.auto import modeling_auto
 
-from headway.models.assemble import model_class
+from headway.models.assemble import EncoderDecoderModel, model_class
+from headway.models.load import slots
 from headway.models.plan import BASE, tasks_of
 from headway.registry import families
+from parity.variants import PLAIN, VARIANTS, Variant
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -39,6 +43,10 @@ MAPPINGS = {
     "pretraining": modeling_auto.MODEL_FOR_PRETRAINING_MAPPING_NAMES,
     "image-classification": modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES,
 }
+
+# Heads whose causal loss transformers does not shift: it compares each token's logits with the token's own label.
+# headway shifts every causal loss, so there the oracle's logits are put through a shifted loss.
+UNSHIFTED = {("bart", "causal-lm")}
 
 # Small values for the fields that configs have, whatever the family.
 TINY: dict[str, Any] = {
@@ -64,6 +72,8 @@ TINY: dict[str, Any] = {
     "eos_token_id": 2,
     "id2label": {0: "A", 1: "B", 2: "C"},
 }
+# Set even where a family's default is None.
+ALWAYS = ("id2label", "num_key_value_heads", "pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
 
 
 @dataclass(frozen=True)
@@ -77,51 +87,145 @@ class Cell:
     def __str__(self) -> str:
         return f"{self.model_type}-{self.task}-{self.variant}"
 
+    @property
+    def setting(self) -> Variant:
+        """What the variant changes."""
+        return PLAIN if self.variant == "plain" else VARIANTS[self.model_type][self.variant]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The fields of the cell's config."""
+        values = tiny(self.model_type, **self.setting.values)
+        if self.task == "question-answering":
+            # transformers sizes this head by the number of labels.
+            values |= {"id2label": {0: "A", 1: "B"}, "label2id": {"A": 0, "B": 1}}
+        return values
+
+    @property
+    def sees(self) -> bool:
+        """Is its input an image?"""
+        return model_class(self.model_type, self.task).main_input_name == "pixel_values"
+
+    @property
+    def has_encoder_and_decoder(self) -> bool:
+        """Does headway's model run both stacks?"""
+        return issubclass(model_class(self.model_type, self.task), EncoderDecoderModel)
+
 
 def tiny(model_type: str, **overrides: Any) -> dict[str, Any]:
     """Field values of a tiny config of ``model_type``, without dropout."""
     fields = families()[model_type].config._fields
-    values = {name: TINY[name] for name in fields if name in TINY and fields[name] is not None}
+    values = {name: TINY[name] for name in fields if name in TINY and (fields[name] is not None or name in ALWAYS)}
     values |= {name: 0.0 for name in fields if "drop" in name}
-    always = ("id2label", "num_key_value_heads", "pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
-    values |= {name: TINY[name] for name in always if name in fields}
     values["label2id"] = {label: index for index, label in values["id2label"].items()}
     return values | overrides
 
 
-@cache
-def pair(cell: Cell, overrides: tuple[tuple[str, Any], ...] = ()) -> Pair:
-    """The oracle's model of a cell and headway's, loaded from what the oracle saved."""
-    return Pair(cell, dict(overrides))
+# --- which cells there are ----------------------------------------------------------------------------------------
 
 
-class Pair:
-    """One checkpoint in both libraries, in evaluation mode and float32."""
+def in_both(model_type: str, task: str, values: dict[str, Any]) -> bool:
+    """Has transformers the cell too? Where a config can say that the model is a decoder, a causal LM needs it said."""
+    decoder = "is_decoder" not in families()[model_type].config._fields or values.get("is_decoder")
+    return model_type in MAPPINGS[task] and (task != "causal-lm" or bool(decoder))
 
-    def __init__(self, cell: Cell, overrides: dict[str, Any]) -> None:
-        self.cell = cell
-        self.values = tiny(cell.model_type, **overrides)
-        if cell.task == "question-answering":
-            self.values |= {"id2label": {0: "A", 1: "B"}, "label2id": {"A": 0, "B": 1}}
-        torch.manual_seed(0)
-        config = transformers.AutoConfig.for_model(cell.model_type, **self.values)
-        config._attn_implementation = "eager"
-        self.theirs: Any = getattr(transformers, oracle_class(cell))(config).eval()
-        draw_anew(self.theirs)
-        self.folder = Path(tempfile.mkdtemp(prefix="headway-"))
-        self.theirs.save_pretrained(self.folder)
-        self.ours: Any = model_class(cell.model_type, cell.task).from_pretrained(self.folder)
 
-    @cached_property
-    def inputs(self) -> dict[str, torch.Tensor]:
-        """A batch without padding."""
-        return make_inputs(self.cell, self.values)
+def cells() -> list[Cell]:
+    """Every cell that both libraries have, with the config of the family's kind."""
+    return [
+        Cell(name, task)
+        for name, family in families().items()
+        for task in (BASE, *tasks_of(family))
+        if in_both(name, task, {})
+    ]
+
+
+def variant_cells() -> list[Cell]:
+    """The cells of every variant of a config."""
+    return [
+        Cell(name, task, variant)
+        for name, settings in VARIANTS.items()
+        for variant, setting in settings.items()
+        for task in (BASE, *tasks_of(families()[name]))
+        if in_both(name, task, setting.values) and (setting.tasks is None or task in setting.tasks)
+    ]
 
 
 def oracle_class(cell: Cell) -> str:
     """The class name of transformers for a cell."""
     name = MAPPINGS[cell.task][cell.model_type]
     return name if isinstance(name, str) else name[0]
+
+
+# --- one checkpoint in both libraries -----------------------------------------------------------------------------
+
+
+@cache
+def pair(cell: Cell) -> Pair:
+    """The oracle's model of a cell and headway's, loaded from what the oracle saved."""
+    return Pair(cell, cell.values)
+
+
+class Pair:
+    """One checkpoint in both libraries, in evaluation mode and float32."""
+
+    def __init__(self, cell: Cell, values: dict[str, Any]) -> None:
+        self.cell, self.values = cell, values
+        torch.manual_seed(0)
+        config = transformers.AutoConfig.for_model(cell.model_type, **values)
+        config._attn_implementation = "eager"
+        self.theirs: Any = getattr(transformers, oracle_class(cell))(config).eval()
+        draw_anew(self.theirs)
+        self.folder = Path(tempfile.mkdtemp(prefix="headway-"))
+        self.theirs.save_pretrained(self.folder)
+        self.ours: Any = model_class(cell.model_type, cell.task).from_pretrained(self.folder)
+        assert self.ours.load_report.clean, str(self.ours.load_report)
+
+    @cached_property
+    def stored(self) -> dict[str, torch.Tensor]:
+        """What the oracle wrote."""
+        return load_file(self.folder / "model.safetensors")
+
+    def oracle(self, **inputs: Any) -> Any:
+        """The oracle's output, with the loss that headway computes too."""
+        for module in self.theirs.modules():
+            if hasattr(module, "max_seq_len_cached") and hasattr(module, "original_inv_freq"):
+                # Its dynamic rotary positions remember the longest row of all passes; each pass here stands alone.
+                module.inv_freq = module.original_inv_freq
+                module.max_seq_len_cached = module.original_max_seq_len
+        unshifted = (self.cell.model_type, self.cell.task) in UNSHIFTED
+        labels = inputs.pop("labels", None) if unshifted else None
+        output = self.theirs(**inputs)
+        if labels is not None:
+            output.loss = F.cross_entropy(output.logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+            output.move_to_end("loss", last=False)
+        return output
+
+    def our_gradients(self) -> dict[str, torch.Tensor]:
+        """The gradients that headway's model holds, by the hub's names and in the hub's layouts; then dropped."""
+        state = self.ours.state_dict(keep_vars=True)
+        found = {}
+        for slot in slots(self.ours, self.ours.parts()).values():
+            parts = [state[name] for name in slot.place.parts]
+            if slot.place.part == 0 and isinstance(parts[0], torch.nn.Parameter):
+                found[slot.place.stored] = slot.place.layout.save([gradient(part) for part in parts])
+        self.ours.zero_grad()
+        return found
+
+    def their_gradients(self) -> dict[str, torch.Tensor]:
+        """The gradients that the oracle's model holds, named by letting it save them; then dropped."""
+        twin = copy.deepcopy(self.theirs)
+        for ours, theirs in zip(twin.parameters(), self.theirs.parameters(), strict=True):
+            ours.data = gradient(theirs)
+        self.theirs.zero_grad()
+        with tempfile.TemporaryDirectory() as folder:
+            twin.save_pretrained(folder)
+            return load_file(Path(folder) / "model.safetensors")
+
+
+def gradient(parameter: torch.Tensor) -> torch.Tensor:
+    """Its gradient, zeros where there is none."""
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.clone()
 
 
 def draw_anew(model: torch.nn.Module) -> None:
@@ -132,73 +236,3 @@ def draw_anew(model: torch.nn.Module) -> None:
             if tensor.is_floating_point():
                 centre = 1.0 if tensor.dim() == 1 and "bias" not in name else 0.0
                 tensor.copy_(centre + 0.2 * torch.randn(tensor.shape, generator=generator))
-
-
-def make_inputs(cell: Cell, values: dict[str, Any], rows: int = 3, width: int = 11) -> dict[str, torch.Tensor]:
-    """Inputs of a cell without padding; the last token of each row is the end-of-sequence token."""
-    generator = torch.Generator().manual_seed(2)
-
-    def ids(*shape: int) -> torch.Tensor:
-        return torch.randint(5, values["vocab_size"], shape, generator=generator)
-
-    if cell.model_type in MAPPINGS["image-classification"]:
-        return {"pixel_values": torch.randn(rows, 3, values["image_size"], values["image_size"], generator=generator)}
-    shape = (rows, 2, width) if cell.task == "multiple-choice" else (rows, width)
-    inputs = {"input_ids": ids(*shape)}
-    inputs["input_ids"][..., -1] = 2
-    if values.get("type_vocab_size"):
-        inputs["token_type_ids"] = torch.randint(0, values["type_vocab_size"], shape, generator=generator)
-    if "decoder" in kind(cell) and (cell.task == BASE or cell.task == "seq2seq-lm"):
-        inputs["decoder_input_ids"] = ids(rows, width - 4)
-    return inputs
-
-
-def make_labels(cell: Cell, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Labels for a cell's inputs; -100 at every third token."""
-    generator = torch.Generator().manual_seed(3)
-    given = inputs.get("decoder_input_ids", inputs.get("input_ids", inputs.get("pixel_values")))
-    rows, width = given.shape[0], given.shape[-1]
-
-    def numbers(below: int, *shape: int) -> torch.Tensor:
-        return torch.randint(0, below, shape, generator=generator)
-
-    match cell.task:
-        case "sequence-classification" | "image-classification":
-            return {"labels": numbers(3, rows)}
-        case "multiple-choice" | "next-sentence-prediction":
-            return {"labels": numbers(2, rows)}
-        case "question-answering":
-            return {"start_positions": numbers(width, rows), "end_positions": numbers(width, rows)}
-        case "token-classification":
-            labels = numbers(3, rows, width)
-        case "pretraining" if oracle_class(cell).startswith("Electra"):
-            return {"labels": numbers(2, rows, width)}
-        case _:
-            labels = numbers(99, rows, width)
-    labels[:, ::3] = -100
-    extra = {}
-    for name in ("next_sentence_label", "sentence_order_label"):
-        if name in inspect.signature(getattr(transformers, oracle_class(cell)).forward).parameters:
-            extra[name] = numbers(2, rows)
-    return {"labels": labels, **extra}
-
-
-def kind(cell: Cell) -> tuple[str, ...]:
-    """The stacks that the cell's model runs."""
-    model = model_class(cell.model_type, cell.task)
-    return ("encoder", "decoder") if "decoder_input_ids" in model.forward.__annotations__ else ("one",)
-
-
-def cells() -> list[Cell]:
-    """Every cell that both libraries have."""
-    found = []
-    for name, family in families().items():
-        for task in (BASE, *tasks_of(family)):
-            if name in MAPPINGS[task] and not (task == "causal-lm" and "is_decoder" in family.config._fields):
-                found.append(Cell(name, task))
-    return found
-
-
-def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """Largest difference relative to the oracle's largest value."""
-    return float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-6))

@@ -18,6 +18,8 @@ from headway.auto.tokenizer import AutoTokenizer
 from headway.errors import HeadwayError, InputError, TokenizerError
 from headway.tokenization import Tokenizer
 
+pytestmark = pytest.mark.filterwarnings("ignore:.max_length. is ignored")
+
 LONG = "one two three four five six seven eight nine ten"
 TEXTS = [LONG, "a", "Hello, wonderful world!", ""]
 PAIRS = ["x y", LONG, "", "b"]
@@ -86,15 +88,18 @@ def test_padding_and_cutting_equal_transformers(kind: str) -> None:
 @pytest.mark.parametrize("tensors", ["np", "pt"])
 def test_tensors_equal_transformers(kind: str, tensors: str) -> None:
     for options in option_sets():
-        if options.get("padding"):
+        # Without a cut, padding to 12 leaves longer rows as they are, and no tensor.
+        if options.get("padding") and (options["padding"] != "max_length" or options.get("truncation")):
             mine = ours(kind)(TEXTS, return_tensors=tensors, **options)
             oracle = theirs(kind)(TEXTS, return_tensors=tensors, **options)
             assert plain(mine) == plain(oracle), options
             assert mine["input_ids"].dtype == oracle["input_ids"].dtype
             assert {name: type(value) for name, value in mine.items()} == {n: type(v) for n, v in oracle.items()}
-    mine, oracle = ours(kind)(LONG, return_tensors=tensors), theirs(kind)(LONG, return_tensors=tensors)
-    assert plain(mine) == plain(oracle)
-    assert mine["input_ids"].shape == oracle["input_ids"].shape
+    for options in ({}, {"padding": "max_length", "max_length": 4}):
+        mine = ours(kind)(LONG, return_tensors=tensors, **options)
+        oracle = theirs(kind)(LONG, return_tensors=tensors, **options)
+        assert plain(mine) == plain(oracle)
+        assert mine["input_ids"].shape == oracle["input_ids"].shape
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -102,7 +107,8 @@ def test_tensors_equal_transformers(kind: str, tensors: str) -> None:
 def test_cutting_one_text_of_a_pair_equals_transformers(kind: str, strategy: str) -> None:
     options = {"truncation": strategy, "max_length": 40, "stride": 3, "return_overflowing_tokens": True}
     for tail in ("", " more words"):
-        pair = (" ".join([LONG] * 4) + tail, "b c") if strategy == "only_first" else ("b c", " ".join([LONG] * 4) + tail)
+        long = " ".join([LONG] * 4) + tail
+        pair = (long, "b c") if strategy == "only_first" else ("b c", long)
         assert plain(ours(kind)(*pair, **options)) == plain(theirs(kind)(*pair, **options))
 
 
@@ -147,6 +153,15 @@ def test_a_text_beyond_the_models_length_is_told_once(caplog: pytest.LogCaptureF
         assert len(tokenizer(LONG, truncation=True)["input_ids"]) == 5
     assert len(caplog.records) == 1
     assert "12 tokens, more than the 5" in caplog.records[0].message
+
+
+def test_a_doubled_start_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(folder("llama"))
+    with caplog.at_level(logging.WARNING, "headway"):
+        tokenizer("<s> a", add_special_tokens=False)
+        assert not caplog.records
+        assert tokenizer("<s> a")["input_ids"] == raw("llama").encode("<s> a").ids
+    assert "A text starts with '<s>'" in caplog.records[0].message
 
 
 def test_a_correct_program_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -251,14 +266,20 @@ def test_padding_to_an_unknown_length_is_told() -> None:
 
 def test_the_old_names_of_a_call() -> None:
     tokenizer = ours("wordpiece")
-    assert plain(tokenizer.encode_plus("a", "b", return_tensors="pt")) == plain(tokenizer("a", "b", return_tensors="pt"))
+    assert plain(tokenizer.encode_plus("a", "b", return_tensors="pt")) == plain(
+        tokenizer("a", "b", return_tensors="pt")
+    )
     assert plain(tokenizer.batch_encode_plus([("a", "b")])) == plain(tokenizer([("a", "b")]))
     assert tokenizer.encode("a b") == theirs("wordpiece").encode("a b")
     assert tokenizer.encode(["a", "b"]) == theirs("wordpiece").encode(["a", "b"])
-    assert torch.equal(tokenizer.encode("a b", return_tensors="pt"), theirs("wordpiece").encode("a b", return_tensors="pt"))
+    assert torch.equal(
+        tokenizer.encode("a b", return_tensors="pt"), theirs("wordpiece").encode("a b", return_tensors="pt")
+    )
     for special in (True, False):
         expected = theirs("wordpiece").tokenize("unbelievable", add_special_tokens=special)
         assert tokenizer.tokenize("unbelievable", add_special_tokens=special) == expected
+    with pytest.raises(InputError, match="takes one text, not 2"):
+        tokenizer.tokenize(["a", "b"])
     assert tokenizer.tokenize("hello", "b") == theirs("wordpiece").tokenize("hello", "b")
 
 
@@ -278,8 +299,7 @@ PAD_OPTIONS: list[dict[str, Any]] = [
     {"padding_side": "left"},
     {"padding": "max_length", "max_length": 5},
     {"pad_to_multiple_of": 8},
-    {"padding": False},
-    {"return_attention_mask": False},
+    {"padding_side": "left", "pad_to_multiple_of": 3, "return_attention_mask": True},
 ]
 
 
@@ -288,6 +308,13 @@ PAD_OPTIONS: list[dict[str, Any]] = [
 def test_pad_equals_transformers(inputs: Any, options: dict[str, Any]) -> None:
     mine, oracle = ours("wordpiece").pad(inputs, **options), theirs("wordpiece").pad(inputs, **options)
     assert plain(mine) == plain(oracle)
+    assert [type(value) for value in mine.values()] == [type(value) for value in oracle.values()]
+
+
+def test_pad_without_padding_only_gathers() -> None:
+    for inputs in PAD_INPUTS[:4]:
+        mine, oracle = ours("wordpiece").pad(inputs, padding=False), theirs("wordpiece").pad(inputs, padding=False)
+        assert plain(mine) == plain(oracle)
 
 
 def test_pad_to_tensors() -> None:
@@ -320,9 +347,13 @@ def test_a_tokenizer_of_ones_own() -> None:
     backend = Backend.from_file(str(folder("gpt2") / "tokenizer.json"))
     tokenizer = Tokenizer(backend, pad_token="<|endoftext|>", padding_side="left")
     assert tokenizer(["a", "b c d"], padding=True)["attention_mask"][0][0] == 0
-    assert Tokenizer(tokenizer_file=folder("gpt2") / "tokenizer.json")("a b")["input_ids"] == tokenizer("a b")["input_ids"]
+    assert (
+        Tokenizer(tokenizer_file=folder("gpt2") / "tokenizer.json")("a b")["input_ids"] == tokenizer("a b")["input_ids"]
+    )
     with pytest.raises(InputError, match="Did you mean 'pad_token'"):
         Tokenizer(backend, pad_tokn="x")
+    tokenizer.add_tokens(["newword"])
+    assert backend.token_to_id("newword") is None
     with pytest.raises(InputError, match="either tokenizer_object or tokenizer_file"):
         Tokenizer()
     assert issubclass(InputError, HeadwayError)

@@ -122,8 +122,9 @@ def _gpt2() -> tuple[Tokenizer, dict[str, Any]]:
 def _roberta() -> tuple[Tokenizer, dict[str, Any]]:
     backend = _byte_level(ANGLES[:4])
     backend.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True, normalized=False)])
-    sep, cls = ("</s>", backend.token_to_id("</s>")), ("<s>", backend.token_to_id("<s>"))
-    backend.post_processor = processors.RobertaProcessing(sep, cls, trim_offsets=True, add_prefix_space=False)
+    backend.post_processor = processors.RobertaProcessing(
+        ("</s>", ANGLES.index("</s>")), ("<s>", ANGLES.index("<s>")), trim_offsets=True, add_prefix_space=False
+    )
     return backend, {"tokenizer_class": "RobertaTokenizer", "model_max_length": 512}
 
 

@@ -75,6 +75,6 @@ class AutoTokenizer:
         source = locate(name, **split(kwargs)[0])
         kinds = (
             (source.read_json("tokenizer_config.json") or {}).get("tokenizer_class"),
-            (source.read_json("config.json") or {}).get("model_type"),
+            (source.read_json(source.config_name) or {}).get("model_type"),
         )
         return next((cls._registered[kind] for kind in kinds if kind in cls._registered), None)

@@ -72,18 +72,19 @@ def names(c: AlbertConfig) -> Names:
     for i in range(c.num_hidden_groups * c.inner_group_num):
         group, inner = divmod(i, c.inner_group_num)
         backbone |= each(f"layers.{i}", f"encoder.albert_layer_groups.{group}.albert_layers.{inner}", layer)
+    bias, also, unread = bert.lm_bias(c, "predictions")
     lm = {
         "lm.hidden.dense": "predictions.dense",
         "lm.hidden.norm": "predictions.LayerNorm",
         "lm.decoder.weight": "predictions.decoder.weight",
-        "lm.decoder.bias": "predictions.bias",
+        "lm.decoder.bias": bias,
     }
     return Names(
         "albert",
         backbone,
         heads={"masked-lm": lm, "pretraining": {**lm, "pair": "sop_classifier.classifier"}},
-        also={"predictions.bias": ("predictions.decoder.bias",)},
-        ignore=("embeddings.position_ids",),
+        also=also,
+        ignore=("embeddings.position_ids", *unread),
     )
 
 

@@ -113,14 +113,19 @@ def names(c: Any) -> Names:
     for side, parts in (("encoder", layer), ("decoder", {**layer, **cross})):
         rows |= each(f"{side}.embed", side, embed) | each(f"{side}.layers.{{i}}", f"{side}.layers.{{i}}", parts)
     tables = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+    causal = {"lm.decoder": "lm_head"}
+    also = {table: ("shared.weight",) for table in tables}
+    if c.tie_word_embeddings:
+        causal["backbone.tokens"] = "model.decoder.embed_tokens"
+        also = {"shared.weight": tables, "decoder.embed_tokens.weight": ("shared.weight", tables[0])}
     return Names(
         "model",
         rows,
         heads={
             "seq2seq-lm": {"lm.decoder": "lm_head", "lm.offset": Stored("final_logits_bias", Reshaped(1))},
-            "causal-lm": {"lm.decoder": "lm_head", "backbone.tokens": "model.decoder.embed_tokens"},
+            "causal-lm": causal,
         },
-        also={"shared.weight": tables, "decoder.embed_tokens.weight": ("shared.weight", tables[0])},
+        also=also,
         ignore=("encoder.version", "decoder.version", "shared.weight"),
     )
 

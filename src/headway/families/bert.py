@@ -97,17 +97,27 @@ LM = {
     "lm.hidden.dense": "cls.predictions.transform.dense",
     "lm.hidden.norm": "cls.predictions.transform.LayerNorm",
     "lm.decoder.weight": "cls.predictions.decoder.weight",
-    "lm.decoder.bias": "cls.predictions.bias",
 }
 
 
+def lm_bias(c: Any, path: str) -> tuple[str, dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """The name of the vocabulary's bias, its further names, and names that hold nothing.
+
+    It stands beside the output layer and in it. Where the layer is not tied the two may differ, and the layer's counts.
+    """
+    beside, within = f"{path}.bias", f"{path}.decoder.bias"
+    return (beside, {beside: (within,)}, ()) if c.tie_word_embeddings else (within, {within: (beside,)}, (beside,))
+
+
 def names(c: BertConfig) -> Names:
+    bias, also, unread = lm_bias(c, "cls.predictions")
+    lm = {**LM, "lm.decoder.bias": bias}
     return Names(
         "bert",
         {**EMBED, **each("layers.{i}", "encoder.layer.{i}", LAYER), "pooler.dense": "pooler.dense"},
-        heads={"masked-lm": LM, "pretraining": {**LM, "pair": "cls.seq_relationship"}},
-        also={"cls.predictions.bias": ("cls.predictions.decoder.bias",)},
-        ignore=("embeddings.position_ids",),
+        heads={"masked-lm": lm, "pretraining": {**lm, "pair": "cls.seq_relationship"}},
+        also=also,
+        ignore=("embeddings.position_ids", *unread),
     )
 
 

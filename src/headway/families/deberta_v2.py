@@ -58,7 +58,6 @@ class DebertaV2Config(PreTrainedConfig):
     conv_act: str = "tanh"
     pooler_dropout: float = 0.0
     pooler_hidden_act: str = "gelu"
-    embedding_size: int | None = None
 
 
 def mixer(c: Any) -> Mixer:
@@ -73,6 +72,11 @@ def mixer(c: Any) -> Mixer:
     return Disentangled(heads, width, table, "c2p" in kinds, "p2c" in kinds, not c.share_att_key, dropout)
 
 
+def embedding_width(c: Any) -> int:
+    # Not a field: where a file says null in place of leaving it out, other libraries take it for a number.
+    return getattr(c, "embedding_size", None) or c.hidden_size
+
+
 def architecture(c: Any) -> Encoder:
     norm, mlp = LayerNorm(c.layer_norm_eps), Mlp(c.intermediate_size, c.hidden_act)
     layer = Layer(mixer(c), mlp, PostNorm(norm), dropout=c.hidden_dropout_prob)
@@ -81,11 +85,12 @@ def architecture(c: Any) -> Encoder:
         layers = (ConvolvedLayer(layer, c.conv_kernel_size, c.conv_groups, c.conv_act, norm), *layers[1:])
     embed = Embed(
         c.vocab_size,
-        c.embedding_size or c.hidden_size,
+        embedding_width(c),
         Learned(c.max_position_embeddings) if c.position_biased_input else None,
         TokenTypes(c.type_vocab_size) if c.type_vocab_size else None,
         norm,
         dropout=c.hidden_dropout_prob,
+        project_bias=False,
     )
     return Encoder(Stack(c.hidden_size, embed, layers))
 
@@ -93,7 +98,7 @@ def architecture(c: Any) -> Encoder:
 def heads(c: Any) -> dict[str, Recipe]:
     summary = Predict(FirstToken(), Dense(c.pooler_hidden_act), dropout=c.pooler_dropout)
     tie = "always" if c.tie_word_embeddings else "never"
-    lm = Vocabulary(dense=Dense(c.hidden_act, norm=LayerNorm(c.layer_norm_eps)), bias=True, tie=tie)
+    lm = Vocabulary(dense=Dense(c.hidden_act, embedding_width(c), LayerNorm(c.layer_norm_eps)), bias=True, tie=tie)
     return {"sequence-classification": summary, "multiple-choice": summary, "masked-lm": lm}
 
 
@@ -101,6 +106,8 @@ def names(c: Any) -> Names:
     layer = bert.LAYER | {f"attn.{x[0]}": f"attention.self.{x}_proj" for x in ("query", "key", "value")}
     layer |= {"attn.position_k": "attention.self.pos_key_proj", "attn.position_q": "attention.self.pos_query_proj"}
     summary = {"hidden.dense": "pooler.dense", "out": "classifier"}
+    bias, also, unread = bert.lm_bias(c, "cls.predictions")
+    lm = {**bert.LM, "lm.decoder.bias": bias}
     return Names(
         "deberta",
         {
@@ -113,9 +120,9 @@ def names(c: Any) -> Names:
             "layers.0.conv": "encoder.conv.conv",
             "layers.0.norm": "encoder.conv.LayerNorm",
         },
-        heads={"sequence-classification": summary, "multiple-choice": summary, "masked-lm": bert.LM},
-        also={"cls.predictions.bias": ("cls.predictions.decoder.bias",)},
-        ignore=("embeddings.position_ids",),
+        heads={"sequence-classification": summary, "multiple-choice": summary, "masked-lm": lm},
+        also=also,
+        ignore=("embeddings.position_ids", *unread),
     )
 
 

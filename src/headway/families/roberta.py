@@ -33,18 +33,19 @@ def heads(c: Any) -> dict[str, Recipe]:
 
 
 def names(c: PreTrainedConfig) -> Names:
+    bias, also, unread = bert.lm_bias(c, "lm_head")
     lm = {
         "lm.hidden.dense": "lm_head.dense",
         "lm.hidden.norm": "lm_head.layer_norm",
         "lm.decoder.weight": "lm_head.decoder.weight",
-        "lm.decoder.bias": "lm_head.bias",
+        "lm.decoder.bias": bias,
     }
     return Names(
         "roberta",
         {**bert.EMBED, **each("layers.{i}", "encoder.layer.{i}", bert.LAYER), "pooler.dense": "pooler.dense"},
         heads={"masked-lm": lm},
-        also={"lm_head.bias": ("lm_head.decoder.bias",)},
-        ignore=("embeddings.position_ids", "embeddings.token_type_ids"),
+        also=also,
+        ignore=("embeddings.position_ids", "embeddings.token_type_ids", *unread),
     )
 
 

@@ -54,6 +54,8 @@ def by_token(logits: Tensor, labels: Tensor, batch: Batch) -> Tensor:
 def next_token(logits: Tensor, labels: Tensor, batch: Batch) -> Tensor:
     """``cross_entropy`` of each token's logits against its successor's label."""
     labels = _fitting(labels, batch)
+    if batch.keep is not None:
+        labels = labels.masked_fill(~batch.keep, IGNORED)
     following = F.pad(labels[:, 1:], (0, 1), value=IGNORED)
     return cross_entropy(logits, batch.pack(following))
 

@@ -23,6 +23,7 @@ from headway.nn.batch import Batch, batch_of
 from headway.nn.builders import build
 from headway.nn.cache import Cache
 from headway.nn.kernels import eager, kernel
+from headway.nn.linear import lay_out
 from headway.nn.run import Memory, Run, Trace
 from headway.nn.stack import States, Tokens
 from headway.outputs import BaseModelOutput, ModelOutput, Seq2SeqModelOutput
@@ -45,6 +46,7 @@ class FamilyModel(PreTrainedModel):
             self._tie()
         if next(self.parameters()).device.type != "meta":
             initialise(self, config)
+            lay_out(self)
 
     def _backbone(self, pooled: bool) -> Any:
         return build(self.plan.backbone, pooled)
@@ -75,6 +77,7 @@ class FamilyModel(PreTrainedModel):
         if getattr(self._vocabulary, "tie", None) == "if_absent" and "head.lm.decoder.weight" in report.new:
             self._tie()
         fill_new(self, report)
+        lay_out(self)
 
     # --- parts that users ask for ----------------------------------------------------------------------------------
 

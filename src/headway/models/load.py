@@ -171,7 +171,7 @@ class Loader:
                 aliases.append((name, Slot(alias, Place(alias, Same(), 0, (alias,)), None)))
         for name, slot in aliases:
             for key in self._spellings(slot, prefixes):
-                if key not in self.unused:
+                if key not in self.unused or self._ignored(key, prefixes):
                     continue
                 self.unused.discard(key)
                 tensor = slot.place.layout.load(self.weights[key])[slot.place.part]

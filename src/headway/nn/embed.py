@@ -39,7 +39,7 @@ class Embed(nn.Module):
         self.types = Embedding(types.count, embed.width) if isinstance(types, spec.TokenTypes) else None
         self.types_as_tokens = isinstance(types, spec.TypesAsTokens)
         self.norm = None if embed.norm is None else build(embed.norm, embed.width)
-        self.project = None if embed.width == width else Linear(embed.width, width)
+        self.project = None if embed.width == width else Linear(embed.width, width, embed.project_bias)
         self.scale = embed.scale
         self.dropout = embed.dropout
 

@@ -1,7 +1,6 @@
 """Texts to the inputs of a model."""
 
 import logging
-from collections.abc import Mapping
 from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple
@@ -11,8 +10,8 @@ from tokenizers import Encoding
 
 from headway.errors import InputError, TokenizerError
 from headway.tokenization.chat import Prompt
+from headway.tokenization.collating import Collating
 from headway.tokenization.encoding import BatchEncoding
-from headway.tokenization.framing import Framing
 from headway.tokenization.inputs import Batch, as_batch, undecodable
 from headway.tokenization.options import (
     UNKNOWN_LENGTH,
@@ -25,7 +24,7 @@ from headway.tokenization.options import (
     side_of,
     truncation_strategy,
 )
-from headway.tokenization.tensors import pad_array, pad_rows, real_columns, tensor_kind, to_list, to_tensor
+from headway.tokenization.tensors import pad_array, pad_rows, real_columns, tensor_kind, to_tensor
 
 logger = logging.getLogger("headway.tokenization")
 
@@ -68,14 +67,10 @@ class _Layout(NamedTuple):
     padded: bool
 
 
-class Calling(Framing):
+class Calling(Collating):
     """The part of a tokenizer that turns texts into model inputs."""
 
-    model_max_length: int
-    model_input_names: list[str]
-    padding_side: Side
     truncation_side: Side
-    pad_token_type_id: int
     _lock: Lock
     _told: set[str]
 
@@ -177,55 +172,18 @@ class Calling(Framing):
 
     def tokenize(self, text: Any, pair: Any = None, add_special_tokens: bool = False, **kwargs: Any) -> list[str]:
         """Return the tokens of a text as strings; further arguments are ``__call__``'s."""
-        return self(text, pair, add_special_tokens=add_special_tokens, **kwargs).tokens()
-
-    def pad(
-        self,
-        encoded_inputs: Any,
-        padding: bool | str = True,
-        max_length: int | None = None,
-        pad_to_multiple_of: int | None = None,
-        padding_side: str | None = None,
-        return_attention_mask: bool | None = None,
-        return_tensors: str | None = None,
-        verbose: bool = True,
-    ) -> BatchEncoding:
-        """Pad inputs that are tokenized already, as data collators do.
-
-        Args:
-            encoded_inputs: a list of dictionaries (one a row), or a dictionary of lists. "input_ids", "attention_mask",
-                "token_type_ids" and "special_tokens_mask" are padded; others, such as "labels", are kept as they are.
-
-        Raises InputError if there are no input ids or the rows make no tensor, TokenizerError without a ``pad_token``.
-        """
-        kind = tensor_kind(return_tensors)
-        data = _collated(encoded_inputs)
-        main = self.model_input_names[0]
-        if main not in data:
-            raise InputError(f"Inputs to pad must have {main!r}: there are {', '.join(map(repr, data)) or 'none'}.")
-        single = bool(data[main]) and not isinstance(data[main][0], list)
-        if single:
-            data = {name: [value] for name, value in data.items()}
-        lengths = [len(row) for row in data[main]]
-        if self._wants("attention_mask", return_attention_mask):
-            data.setdefault("attention_mask", [[1] * length for length in lengths])
-        if pad := self._padding(padding, max_length, pad_to_multiple_of, padding_side, None):
-            width = pad.width(lengths)
-            fills = {
-                main: self.pad_token_id,
-                "attention_mask": 0,
-                "token_type_ids": self.pad_token_type_id,
-                "special_tokens_mask": 1,
-            }
-            for name in fills.keys() & data.keys():
-                data[name] = pad_rows(data[name], width, fills[name], pad.side)
-        if single and kind is None:
-            data = {name: value[0] for name, value in data.items()}
-        return BatchEncoding(data, tensor_type=kind)
+        # Offsets are asked for because encodings without them have no tokens either.
+        options = {"add_special_tokens": add_special_tokens, **kwargs, "return_offsets_mapping": True}
+        rows = self(text, pair, **options).encodings or []
+        if len(rows) != 1:
+            raise InputError(f"tokenize() takes one text, not {len(rows)}: call the tokenizer, then tokens(row).")
+        return rows[0].tokens
 
     def _inputs(self, batch: Batch, asked: _Asked) -> BatchEncoding:
         job, pad = self._plan(batch, asked)
-        rows, owners = self._encode(job, fast=not asked.return_offsets_mapping)
+        # The library's fast way knows no offsets, and gets the token types of overflowing pieces of pairs wrong.
+        fast = not (asked.return_offsets_mapping or job.overflow)
+        rows, owners = self._encode(job, fast=fast)
         lengths = [len(row) for row in rows]
         longest = max(lengths, default=0)
         if asked.verbose and job.truncation is None and longest > self.model_max_length:
@@ -233,24 +191,30 @@ class Calling(Framing):
                 f"A text has {longest} tokens, more than the {self.model_max_length} that the model takes: pass "
                 "truncation=True."
             )
+        if asked.verbose and job.add_special_tokens and rows and self._starts_twice(rows[0]):
+            self._tell(
+                f"A text starts with {self.bos_token!r}, and so do the special tokens that are added to it: pass "
+                "add_special_tokens=False for a prompt that has its special tokens."
+            )
         if pad is None:
             layout = _Layout(lengths, longest, "right", padded=False)
         else:
-            layout = _Layout(lengths, max(longest, pad.width(lengths)), pad.side, padded=True)
+            layout = _Layout(lengths, pad.width(lengths), pad.side, padded=True)
         data = self._columns(rows, batch, layout, asked)
         if asked.return_special_tokens_mask:
             data["special_tokens_mask"] = _rows([row.special_tokens_mask for row in rows], layout, 1)
         if asked.return_offsets_mapping:
             data["offset_mapping"] = _rows([row.offsets for row in rows], layout, (0, 0))
         if asked.return_length:
-            data["length"] = [layout.width] * len(rows) if layout.padded else lengths
+            data["length"] = [max(length, layout.width) for length in lengths] if layout.padded else lengths
         if job.overflow:
             data["overflow_to_sample_mapping"] = owners
         if kind := asked.return_tensors:
-            data = {name: to_tensor(value, kind) for name, value in data.items()}
+            data = {name: to_tensor(name, value, kind) for name, value in data.items()}
         elif batch.single and not job.overflow:
             data = {name: value if name == "length" else value[0] for name, value in data.items()}
-        return BatchEncoding(data, partial(self._encodings, job, layout), n_sequences=2 if batch.pairs else 1)
+        encodings = partial(self._encodings, job, layout, None if fast else rows)
+        return BatchEncoding(data, encodings, n_sequences=2 if batch.pairs else 1)
 
     def _columns(self, rows: list[Encoding], batch: Batch, layout: _Layout, asked: _Asked) -> dict[str, Any]:
         """Return ids, types and mask as lists, or as arrays if tensors are asked for."""
@@ -267,13 +231,13 @@ class Calling(Framing):
             if wants_mask:
                 data["attention_mask"] = _rows([[1] * length for length in layout.lengths], layout, 0)
             return data
-        shortest = min(layout.lengths, default=0)
-        if not layout.padded and shortest != layout.width:
+        shortest, longest = min(layout.lengths, default=0), max(layout.lengths, default=0)
+        if shortest < longest and not (layout.padded and longest <= layout.width):
             raise InputError(
-                f"The rows have {shortest} to {layout.width} tokens, so they make no tensor: pass padding=True, and "
+                f"The rows have {shortest} to {longest} tokens, so they make no tensor: pass padding=True, and "
                 "truncation=True if they may be too long."
             )
-        real = real_columns(layout.lengths, layout.width, layout.side)
+        real = real_columns(layout.lengths, max(layout.width, longest), layout.side)
         data["input_ids"] = pad_array(ids, real, self.pad_token_id or 0)
         if wants_types:
             fill = self.pad_token_type_id
@@ -282,17 +246,16 @@ class Calling(Framing):
             data["attention_mask"] = real.astype(np.int64)
         return data
 
-    def _wants(self, name: str, asked: bool | None) -> bool:
-        return name in self.model_input_names if asked is None else asked
-
     def _plan(self, batch: Batch, asked: _Asked) -> tuple[_Job, Padding | None]:
         framed = asked.add_special_tokens and not self._is_framed(batch)
         added = self._backend.num_special_tokens_to_add(batch.pairs) if framed else 0
         truncation = asked.truncation
-        if truncation is None and asked.max_length is not None and padding_strategy(asked.padding) is None:
-            truncation = True
+        padding = padding_strategy(asked.padding)
+        if truncation is None and asked.max_length is not None and padding != "max_length":
+            truncation = padding is None
             if asked.verbose:
-                self._tell("max_length is given without truncation: texts are cut. Pass truncation=True to say so.")
+                what = "texts are cut. Pass truncation=True" if truncation else "it is ignored. Pass truncation=False"
+                self._tell(f"max_length is given without truncation: {what} to say so.")
         cut = self._truncation(truncation, asked.max_length, asked.stride, added)
         pad = self._padding(asked.padding, asked.max_length, asked.pad_to_multiple_of, asked.padding_side, cut)
         return _Job(batch, framed, cut, asked.return_overflowing_tokens), pad
@@ -300,7 +263,7 @@ class Calling(Framing):
     def _truncation(self, truncation: object, max_length: int | None, stride: int, added: int) -> Truncation | None:
         strategy = truncation_strategy(truncation)
         if max_length is not None:
-            count("max_length", max_length, least=1)
+            max_length = count("max_length", max_length, least=1)
         if strategy is None:
             return None
         if max_length is None:
@@ -310,37 +273,13 @@ class Calling(Framing):
             max_length = self.model_max_length
         if max_length < added:
             raise InputError(f"max_length={max_length} leaves no room: the special tokens alone are {added}.")
-        if count("stride", stride) and stride >= max_length - added:
+        stride = count("stride", stride)
+        if stride and stride >= max_length - added:
             raise InputError(
                 f"stride={stride} must be less than the {max_length - added} tokens of text that max_length="
                 f"{max_length} leaves beside {added} special ones."
             )
         return Truncation(strategy, max_length, stride, side_of("truncation_side", self.truncation_side))
-
-    def _padding(
-        self, padding: object, max_length: int | None, multiple: int | None, side: str | None, cut: Truncation | None
-    ) -> Padding | None:
-        strategy = padding_strategy(padding)
-        if strategy is None:
-            return None
-        if self.pad_token_id is None:
-            raise TokenizerError(
-                "This tokenizer has no pad_token: set tokenizer.pad_token = tokenizer.eos_token (padding is masked out "
-                "anyway), or add a new one with add_special_tokens({'pad_token': '<pad>'})."
-            )
-        if multiple is not None:
-            count("pad_to_multiple_of", multiple, least=1)
-            if cut is not None and max_length is not None and max_length % multiple:
-                raise InputError(
-                    f"max_length={max_length} is no multiple of pad_to_multiple_of={multiple}, so a row that is cut "
-                    "could not be padded within it."
-                )
-        length = None
-        if strategy == "max_length":
-            length = self.model_max_length if max_length is None else max_length
-            if length > UNKNOWN_LENGTH:
-                raise InputError("padding='max_length' needs max_length, since the model's length is not known.")
-        return Padding(length, multiple, side_of("padding_side", side or self.padding_side))
 
     def _encode(self, job: _Job, *, fast: bool) -> tuple[list[Encoding], list[int]]:
         """Return an encoding for each row, or piece of a row, and the rows they come from.
@@ -367,9 +306,10 @@ class Calling(Framing):
         pieces = [(piece, number) for number, row in enumerate(encodings) for piece in (row, *row.overflowing)]
         return [piece for piece, _ in pieces], [number for _, number in pieces]
 
-    def _encodings(self, job: _Job, layout: _Layout) -> list[Encoding]:
-        """Encode again, with offsets, for the user who asks where the tokens come from."""
-        rows, _ = self._encode(job, fast=False)
+    def _encodings(self, job: _Job, layout: _Layout, rows: list[Encoding] | None) -> list[Encoding]:
+        """Return padded encodings for the user who asks where the tokens come from; encode again if none are given."""
+        if rows is None:
+            rows, _ = self._encode(job, fast=False)
         if [len(row) for row in rows] != layout.lengths:
             raise TokenizerError("The tokenizer was changed after it made this batch: call it again.")
         if layout.padded:
@@ -392,6 +332,10 @@ class Calling(Framing):
             )
         return any(framed)
 
+    def _starts_twice(self, row: Encoding) -> bool:
+        start = row.ids[:2]
+        return len(start) == 2 and start[0] == start[1] == self.bos_token_id
+
     def _tell(self, message: str) -> None:
         """Log a warning, once for each tokenizer."""
         if message not in self._told:
@@ -409,13 +353,3 @@ def _type_ids(rows: list[Encoding], batch: Batch) -> list[list[int]] | None:
     if not batch.pairs and rows and not any(max(rows, key=len).type_ids):
         return None
     return [row.type_ids for row in rows]
-
-
-def _collated(inputs: Any) -> dict[str, Any]:
-    """Return a list of dictionaries, or a dictionary of lists, as a new dictionary of lists without tensors."""
-    if isinstance(inputs, Mapping):
-        return {name: to_list(value) for name, value in inputs.items()}
-    rows = list(inputs)
-    if not rows or not all(isinstance(row, Mapping) and row.keys() == rows[0].keys() for row in rows):
-        raise InputError("Inputs to pad must be a dictionary, or a list of dictionaries with the same keys.")
-    return {name: [to_list(row[name]) for row in rows] for name in rows[0]}

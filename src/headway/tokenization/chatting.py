@@ -1,15 +1,20 @@
 """The part of a tokenizer that renders and tokenizes chats."""
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any
 
 from tokenizers import Encoding
 
-from headway.errors import InputError, did_you_mean
+from headway.errors import InputError
 from headway.tokenization import chat
 from headway.tokenization.calling import Calling
 from headway.tokenization.options import reject_unknown
 from headway.tokenization.tensors import tensor_kind, to_tensor
+
+# Arguments of transformers that a caller relies on, so that they must not pass for variables of the template.
+_UNSUPPORTED = ("sanitize_control_tokens",)
 
 
 class Chatting(Calling):
@@ -105,9 +110,13 @@ class Chatting(Calling):
         if not return_dict:
             return encoding["input_ids"]
         if return_assistant_tokens_mask:
-            masks = [_mask(row, prompt.spans) for row, prompt in zip(encoding.encodings or [], rendered, strict=True)]
+            rows = encoding.encodings or []
+            owners = encoding.get("overflow_to_sample_mapping", range(len(rows)))
+            masks = [_mask(row, rendered[owner].spans) for row, owner in zip(rows, owners, strict=True)]
             kind = tensor_kind(return_tensors)
-            encoding["assistant_masks"] = to_tensor(masks, kind) if kind else masks if is_batch else masks[0]
+            encoding["assistant_masks"] = (
+                to_tensor("assistant_masks", masks, kind) if kind else masks if is_batch else masks[0]
+            )
         return encoding
 
 
@@ -119,11 +128,12 @@ def _mask(row: Encoding, spans: list[tuple[int, int]]) -> list[int]:
 
 
 def _check_variables(function: Callable[..., Any], template: str, given: Mapping[str, Any]) -> None:
-    """Raise InputError for a variable that the template does not read and that looks like a misspelt argument."""
-    if not given:
-        return
-    known = chat.variables_of(template)
-    unknown = {name: value for name, value in given.items() if name not in known}
-    for name in unknown:
-        if name == "sanitize_control_tokens" or did_you_mean(name, known):
-            reject_unknown(function, unknown)
+    """Raise InputError for a variable that the template does not read and that looks like a misspelt argument.
+
+    Others pass: programs give variables that only some models' templates know.
+    """
+    read = chat.variables_of(template) if given else set()
+    arguments = (*signature(function).parameters, *read)
+    for name in given.keys() - read:
+        if name in _UNSUPPORTED or get_close_matches(name, arguments, cutoff=0.85):
+            reject_unknown(function, {name: given[name]}, arguments)

@@ -87,7 +87,7 @@ class BatchEncoding(UserDict[str, Any]):
         """Turn every value into a torch tensor ("pt") or NumPy array ("np"), in place; InputError if one is ragged."""
         if (kind := tensor_kind(tensor_type)) is not None:
             for name, value in self.data.items():
-                self.data[name] = to_tensor([value] if prepend_batch_axis else value, kind)
+                self.data[name] = to_tensor(name, [value] if prepend_batch_axis else value, kind)
         return self
 
     def to(self, device: Any, *, non_blocking: bool = False) -> "BatchEncoding":

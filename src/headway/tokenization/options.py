@@ -70,10 +70,13 @@ def count(name: str, value: object, least: int = 0) -> int:
     raise InputError(f"{name} must be an integer of at least {least}, not {value!r}.")
 
 
-def reject_unknown(function: Callable[..., object], unknown: Mapping[str, object]) -> None:
-    """Raise InputError if there are ``unknown`` keyword arguments, with the nearest that ``function`` takes."""
+def reject_unknown(function: Callable[..., object], unknown: Mapping[str, object], also: Iterable[str] = ()) -> None:
+    """Raise InputError if there are ``unknown`` keyword arguments, with the nearest that ``function`` takes.
+
+    ``also`` are names that it takes beside those of its signature.
+    """
     for name in unknown:
-        known = [known for known in inspect.signature(function).parameters if known not in ("self", "unknown")]
+        known = [known for known in (*inspect.signature(function).parameters, *also) if known != "unknown"]
         raise InputError(f"{function.__name__}() takes no argument {name!r}.{did_you_mean(name, known)}")
 
 

@@ -14,6 +14,7 @@ from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Backend
 
 from headway.errors import TokenizerError
+from headway.io.files import damage
 from headway.io.source import Source
 from headway.tokenization.adjust import frame
 from headway.tokenization.kinds import BERT, GENERIC, GPT2, ROBERTA, Kind, kind_of
@@ -25,7 +26,7 @@ UNREAD = ("spiece.model", "sentencepiece.bpe.model", "spm.model", "tokenizer.mod
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class Files:
     """What a reader is given: its files in the order of READERS, the settings, and the kind of tokenizer if known.
 
     ``roles`` are the special tokens by role as the files say; defaults of the kind fill in what they leave open.
@@ -54,7 +55,7 @@ def read_vocabulary(
         if paths := tuple(path for name in names if (path := source.find(name)) is not None):
             if len(paths) < len(names):
                 continue
-            return reader(Vocabulary(source.name, paths, config, roles, kind))
+            return reader(Files(source.name, paths, config, roles, kind))
     if unread := [name for name in UNREAD if source.find(name)]:
         raise TokenizerError(
             f"{source.name!r} has its tokenizer in {unread[0]} alone, a format that headway does not read yet: convert "
@@ -64,26 +65,22 @@ def read_vocabulary(
     raise TokenizerError(f"{source.name!r} has no tokenizer: searched {source.where} for {wanted}.")
 
 
-def _read_tokenizer_json(vocabulary: Vocabulary) -> Built:
-    path = vocabulary.paths[0]
+def _read_tokenizer_json(files: Files) -> Built:
+    path = files.paths[0]
     try:
         backend = Backend.from_file(str(path))
     except Exception as error:  # the library raises nothing more special
-        head = path.read_bytes()[:64]
-        lfs = " It is a Git-LFS pointer: run `git lfs pull`." if head.startswith(b"version https://git-lfs") else ""
-        raise TokenizerError(f"{path} is not a tokenizer ({error}).{lfs or ' Download it again.'}") from error
-    # Lengths are the caller's business: what was set when the file was saved would cut texts silently.
-    backend.no_truncation()
-    backend.no_padding()
-    return Built(backend, vocabulary.kind, whole=True)
+        what = damage(path.read_bytes()[:64]) or f"is not a tokenizer ({error}): download it again"
+        raise TokenizerError(f"{path} {what}.") from error
+    return Built(backend, files.kind, whole=True)
 
 
-def _read_wordpiece(vocabulary: Vocabulary) -> Built:
+def _read_wordpiece(files: Files) -> Built:
     """BERT's: one token a line, the line's number is its id."""
-    kind = _kind_read_by("wordpiece", vocabulary) or BERT
-    config, (path,) = vocabulary.config, vocabulary.paths
+    kind = _kind_read_by("wordpiece", files) or BERT
+    config, (path,) = files.config, files.paths
     ids = {token: id for id, token in enumerate(_lines(path))}
-    specials = _present(kind, vocabulary.roles, ids)
+    specials = _present(kind, files.roles, ids)
     (unk, _), cls, sep = (_with_id(specials, f"{role}_token", ids, path) for role in ("unk", "cls", "sep"))
     backend = Backend(models.WordPiece(ids, unk_token=unk, max_input_chars_per_word=100))
     backend.normalizer = normalizers.BertNormalizer(
@@ -102,25 +99,21 @@ def _read_wordpiece(vocabulary: Vocabulary) -> Built:
     return Built(backend, kind)
 
 
-def _read_byte_level(vocabulary: Vocabulary) -> Built:
+def _read_byte_level(files: Files) -> Built:
     """GPT-2's and RoBERTa's: byte-level BPE."""
-    config, (vocab_path, merges_path) = vocabulary.config, vocabulary.paths
+    config, (vocab_path, merges_path) = files.config, files.paths
     ids = _read_ids(vocab_path)
     if any(token.endswith("</w>") for token in ids):
         raise TokenizerError(
             f"{vocab_path} is no byte-level vocabulary (its tokens end in '</w>'), and headway reads this format from "
             "tokenizer.json only: convert it once."
         )
-    kind = _kind_read_by("byte-level", vocabulary) or (ROBERTA if {"<s>", "</s>"} <= ids.keys() else GPT2)
+    kind = _kind_read_by("byte-level", files) or (ROBERTA if {"<s>", "</s>"} <= ids.keys() else GPT2)
     # Unless said otherwise RoBERTa's mask stands for a word with its space.
-    specials = _present(kind, vocabulary.roles, ids, mask_lstrip=kind.two_separators)
+    specials = _present(kind, files.roles, ids, mask_lstrip=kind.two_separators)
     lead = bool(config.get("add_prefix_space", False))
-    try:
-        backend = Backend(
-            models.BPE(ids, _read_merges(merges_path), continuing_subword_prefix="", end_of_word_suffix="")
-        )
-    except Exception as error:  # a merge of tokens that the vocabulary does not have
-        raise TokenizerError(f"{merges_path} does not fit {vocab_path} ({error}): download both again.") from error
+    merges = _read_merges(merges_path, ids)
+    backend = Backend(models.BPE(ids, merges, continuing_subword_prefix="", end_of_word_suffix=""))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=lead)
     backend.decoder = decoders.ByteLevel()
     if kind.two_separators:
@@ -136,22 +129,22 @@ def _read_byte_level(vocabulary: Vocabulary) -> Built:
     return Built(backend, kind)
 
 
-READERS: dict[tuple[str, ...], Callable[[Vocabulary], Built]] = {
+READERS: dict[tuple[str, ...], Callable[[Files], Built]] = {
     ("tokenizer.json",): _read_tokenizer_json,
     ("vocab.txt",): _read_wordpiece,
     ("vocab.json", "merges.txt"): _read_byte_level,
 }
 
 
-def _kind_read_by(reader: str, vocabulary: Vocabulary) -> Kind | None:
+def _kind_read_by(reader: str, files: Files) -> Kind | None:
     """Return the kind if its files are read so; None if nothing says what it is; TokenizerError if it is another."""
-    kind, named = vocabulary.kind, vocabulary.config.get("tokenizer_class")
+    kind, named = files.kind, files.config.get("tokenizer_class")
     is_other = named is not None and named not in GENERIC and kind_of(named) is None
     if not is_other and (kind is None or kind.reader == reader):
         return kind
     what = f"{named!r}" if named else "another kind"
     raise TokenizerError(
-        f"{vocabulary.name!r} has no tokenizer.json, and headway cannot read {vocabulary.paths[0].name} for a "
+        f"{files.name!r} has no tokenizer.json, and headway cannot read {files.paths[0].name} for a "
         f"tokenizer of {what}: convert it to tokenizer.json once."
     )
 
@@ -201,13 +194,17 @@ def _read_ids(path: Path) -> dict[str, int]:
     return ids
 
 
-def _read_merges(path: Path) -> list[tuple[str, str]]:
+def _read_merges(path: Path, ids: Mapping[str, int]) -> list[tuple[str, str]]:
     merges = []
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip() or (number == 1 and line.startswith("#version")):
             continue
-        parts = line.split(" ")
-        if len(parts) != 2:
+        left, space, right = line.partition(" ")
+        if not space or " " in right:
             raise TokenizerError(f"Line {number} of {path} must be two tokens with a space between, not {line!r}.")
-        merges.append((parts[0], parts[1]))
+        if unknown := [token for token in (left, right, left + right) if token not in ids]:
+            raise TokenizerError(
+                f"Line {number} of {path} has {unknown[0]!r}, which is not in the vocabulary beside it."
+            )
+        merges.append((left, right))
     return merges

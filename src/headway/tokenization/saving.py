@@ -50,7 +50,6 @@ def _files(tokenizer: "Tokenizer") -> dict[str, str]:
 
 def _config(tokenizer: "Tokenizer") -> dict[str, Any]:
     added = tokenizer.added_tokens_decoder
-    flags = {token.content: _entry(token) for token in added.values()}
     config = {name: value for name, value in tokenizer.init_kwargs.items() if name not in _LEFT_OUT}
     config.setdefault("tokenizer_class", "PreTrainedTokenizerFast")
     for role in [name for name in config if name.endswith("_token") and not isinstance(config[name], bool)]:
@@ -61,7 +60,7 @@ def _config(tokenizer: "Tokenizer") -> dict[str, Any]:
     extra = tokenizer.additional_special_tokens
     return {
         **{name: value for name, value in config.items() if name not in EXTRA},
-        **{name: flags.get(text, text) for name, text in tokens.items()},
+        **tokens,  # their flags are in added_tokens_decoder
         **({"extra_special_tokens": own} if own else {}),
         **({"additional_special_tokens": extra} if extra else {}),
         "added_tokens_decoder": {str(id): _entry(token) for id, token in added.items()},

@@ -39,7 +39,7 @@ def read_settings(source: Source, overrides: Mapping[str, Any]) -> Settings:
     tokens = source.read_json(TOKENS_FILE) or {}
     kind = kind_of(config.get("tokenizer_class"))
     if kind is None:
-        kind = kind_of((source.read_json("config.json") or {}).get("model_type"))
+        kind = kind_of((source.read_json(source.config_name) or {}).get("model_type"))
         if kind is not None and config.get("tokenizer_class") in GENERIC:
             kind = replace(kind, specials={})  # a tokenizer of no kind in particular names all its tokens
     settings = settings_of(config, tokens, kind)
@@ -47,7 +47,8 @@ def read_settings(source: Source, overrides: Mapping[str, Any]) -> Settings:
     for content, id in (source.read_json("added_tokens.json") or {}).items():
         special = content in {token.content for token in settings.extra} | set(map(_content, settings.roles.values()))
         added.setdefault(id, as_added_token(content, special))
-    return replace(settings, added=added, templates=_read_templates(source, config))
+    templates = settings.templates if "chat_template" in overrides else _read_templates(source, config)
+    return replace(settings, added=added, templates=templates)
 
 
 def settings_of(
@@ -91,9 +92,8 @@ def _read_templates(source: Source, config: Mapping[str, Any]) -> Templates:
     templates = _templates_of(config.get("chat_template"))
     if path := source.find(TEMPLATE_FILE):
         named = {"default": _text(path)}
-        # A hub has no listing of folders here, so the names that are in use are asked for.
-        known = {f"{TEMPLATE_FOLDER}/{name}.jinja" for name in ("tool_use", "rag")}
-        source.find(*known)
+        for name in ("tool_use", "rag"):  # names in use: the folders of a hub's repo cannot be listed
+            source.find(f"{TEMPLATE_FOLDER}/{name}.jinja")
         for other in sorted((path.parent / TEMPLATE_FOLDER).glob("*.jinja")):
             named[other.stem] = _text(other)
         return named if len(named) > 1 else named["default"]

@@ -44,7 +44,7 @@ def pad_array(rows: Sequence[list[int]], real: np.ndarray[Any, Any], fill: int) 
     return array
 
 
-def to_tensor(value: Any, kind: str) -> Any:
+def to_tensor(name: str, value: Any, kind: str) -> Any:
     """Return nested lists, an array or a tensor as a NumPy array or torch tensor; InputError if it is ragged."""
     try:
         if kind == "pt":
@@ -52,8 +52,8 @@ def to_tensor(value: Any, kind: str) -> Any:
         return np.asarray([np.asarray(row) for row in value] if _is_rows(value) else value)
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(
-            "The rows have different lengths, so they make no tensor: pass padding=True, and truncation=True if they "
-            f"may be too long ({error})."
+            f"{name!r} makes no tensor ({error}): if its rows have different lengths, pass padding=True, and "
+            "truncation=True if they may be too long."
         ) from error
 
 

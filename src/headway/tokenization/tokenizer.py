@@ -1,5 +1,6 @@
 """The tokenizer: texts to model inputs and back, for every family, over the ``tokenizers`` library."""
 
+import copy
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ SETTINGS = (
     "add_eos_token",
     "chat_template",
     "clean_up_tokenization_spaces",
+    "legacy",
     "model_input_names",
     "model_max_length",
     "name_or_path",
@@ -67,7 +69,7 @@ class Tokenizer(Chatting, Decoding):
         check_settings(settings)
         if (tokenizer_object is None) == (tokenizer_file is None):
             raise InputError("A tokenizer is made of either tokenizer_object or tokenizer_file.")
-        backend = tokenizer_object
+        backend = copy.deepcopy(tokenizer_object)  # which stays the caller's
         if backend is None:
             try:
                 backend = Backend.from_file(os.fspath(tokenizer_file or ""))
@@ -84,6 +86,9 @@ class Tokenizer(Chatting, Decoding):
 
     def _set_up(self, backend: Backend, settings: Settings, overrides: Mapping[str, Any], *, whole: bool) -> None:
         config = settings.config
+        # Lengths are the caller's business: what was set when a file was saved would cut texts silently.
+        backend.no_truncation()
+        backend.no_padding()
         self._backend = backend
         self._lock = Lock()
         self._told: set[str] = set()
@@ -133,8 +138,8 @@ class Tokenizer(Chatting, Decoding):
         if kind is not None:
             return kind.inputs
         # BERT's way is seen by the separator after the second text: it belongs to the second type.
-        sep = self._backend.encode("a", "a")
-        has_types = bool(sep.ids) and sep.special_tokens_mask[-1] == 1 and sep.type_ids[-1] != 0
+        pair = self._backend.encode("a", "a")
+        has_types = bool(pair.ids) and pair.special_tokens_mask[-1] == 1 and pair.type_ids[-1] != 0
         return ("input_ids", "token_type_ids", "attention_mask") if has_types else ("input_ids", "attention_mask")
 
     @classmethod

@@ -1,0 +1,154 @@
+"""``Pipeline``: what those of all tasks have in common: the table of tasks, and how they are called."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import islice
+from typing import Any, ClassVar
+
+from headway.errors import InputError, did_you_mean
+from headway.pipelines.options import Options
+
+# Items that are worked on at once: enough to sort by length, few enough that memory does not grow with the input.
+AT_ONCE = 1024
+STREAMED_AT_ONCE = 256
+
+PIPELINES: dict[str, type[Pipeline]] = {}
+
+
+class Pipeline:
+    """A model with all that turns a user's input into its inputs, and its outputs into answers.
+
+    A subclass with a ``task`` is entered in the table of tasks; it defines ``run``.
+
+    Args:
+        model: a model with the head of the task.
+        tokenizer: the tokenizer of the model.
+        **options: the task's options, for every call that does not say otherwise.
+
+    Attributes:
+        task: its name; ``aliases`` are others.
+        auto: the Auto class that loads its models.
+        summary: what it does, in one line.
+        Options: its options, a frozen dataclass.
+        main: what an input is, on the command line; ``besides`` are further parts of one, with their help.
+        by_line: are files read line by line, rather than whole?
+        load_with: arguments for the model's class where that takes them.
+    """
+
+    task: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
+    auto: ClassVar[str]
+    summary: ClassVar[str]
+    Options: ClassVar[type[Options]] = Options
+    main: ClassVar[str] = "text"
+    besides: ClassVar[Mapping[str, str]] = {}
+    by_line: ClassVar[bool] = True
+    load_with: ClassVar[Mapping[str, Any]] = {}
+
+    def __init_subclass__(cls) -> None:
+        if "task" in cls.__dict__:
+            PIPELINES[cls.task] = cls
+
+    def __init__(self, model: Any, tokenizer: Any = None, **options: Any) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.options = self.options_from(type(self).Options(), options)
+
+    @property
+    def device(self) -> Any:
+        """Where the model is."""
+        return self.model.device
+
+    def __call__(self, inputs: Any, **options: Any) -> Any:
+        """Answer one input, several, or a stream of them.
+
+        Args:
+            inputs: one input (a text or a dictionary); a list of them; or any other iterable.
+            **options: in place of the pipeline's own.
+
+        Returns:
+            One answer; a list of answers in the order of the inputs; or an iterator over them, which reads ahead no
+            more than it needs.
+
+        Raises:
+            InputError: an input is not of the task's kind, or an option is unknown.
+        """
+        chosen = self.options_from(self.options, options)
+        if self.is_one(inputs):
+            return self.run([inputs], chosen)[0]
+        if isinstance(inputs, list | tuple):
+            return [answer for items in _slices(inputs) for answer in self.run(items, chosen)]
+        try:
+            stream = iter(inputs)
+        except TypeError:
+            raise InputError(
+                f"{self.task} takes a {self.main}, a list of them or an iterable, not {type(inputs).__name__}."
+            ) from None
+        return self._stream(stream, chosen)
+
+    def is_one(self, inputs: Any) -> bool:
+        """Is this one input, rather than several?"""
+        return isinstance(inputs, str | Mapping)
+
+    def options_from(self, options: Any, values: Mapping[str, Any]) -> Any:
+        """``options`` with ``values`` in the place of theirs."""
+        return options.changed(values)
+
+    def run(self, items: Sequence[Any], options: Any) -> list[Any]:
+        """The answers to ``items``, in their order."""
+        raise TypeError(f"{type(self).__name__} does not say how it runs; define run.")
+
+    def _stream(self, stream: Iterator[Any], options: Any) -> Iterator[Any]:
+        # The first answer comes after the first input; later ones are worth waiting for to sort them by length.
+        size = 1
+        while items := list(islice(stream, size)):
+            yield from self.run(items, options)
+            size = min(2 * size, STREAMED_AT_ONCE)
+
+    # --- the command line ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def item(cls, main: str, **besides: str) -> Any:
+        """One input, of what the command line was given."""
+        return {cls.main: main, **besides} if besides else main
+
+    def table(self, answer: Any) -> list[dict[str, Any]]:
+        """An answer as the rows of a table, for people."""
+        if isinstance(answer, Mapping):
+            return [dict(answer)]
+        return [row for part in answer for row in self.table(part)]
+
+    def __repr__(self) -> str:
+        name = getattr(self.model.config, "name_or_path", "") or type(self.model).__name__
+        return f"{type(self).__name__}({name!r}, device={str(self.device)!r})"
+
+
+def _slices(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))
+
+
+@cache
+def _import_tasks() -> None:
+    import headway.pipelines as package
+
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+
+
+def pipelines() -> dict[str, type[Pipeline]]:
+    """Every pipeline by its task."""
+    _import_tasks()
+    return dict(sorted(PIPELINES.items()))
+
+
+def find_pipeline(task: str) -> type[Pipeline]:
+    """The pipeline of ``task``, under its name or another; raises ``InputError`` with the nearest name for none."""
+    known = pipelines()
+    names = {alias: kind for kind in known.values() for alias in kind.aliases} | known
+    if task not in names:
+        raise InputError(f"There is no task {task!r}.{did_you_mean(task, names)} There are {', '.join(known)}.")
+    return names[task]

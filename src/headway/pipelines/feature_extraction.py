@@ -1,0 +1,61 @@
+"""Feature extraction: the states of a backbone, for every token or pooled to one vector a text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headway.pipelines.options import option
+from headway.pipelines.text import Document, Row, TextOptions, TextPipeline, unpadded
+from headway.pipelines.windows import Array, merge
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureExtractionOptions(TextOptions):
+    """Whether to pool, and into what to put the numbers."""
+
+    pooling: str | None = option(
+        None, "one vector a text: the first token's state, or the mean of all", str, choices=("cls", "mean")
+    )
+    return_tensors: bool = option(False, "torch tensors rather than nested lists")
+
+
+class FeatureExtractionPipeline(TextPipeline):
+    """States of texts.
+
+    The answer is ``[1, tokens, channels]``, the states that the backbone returns first; with ``pooling`` it is
+    ``[channels]``. Of a text that is too long, each token's states are those of the window that has most around it.
+    """
+
+    task = "feature-extraction"
+    auto = "AutoModel"
+    summary = "the states of a text's tokens, or one vector for a text"
+    Options = FeatureExtractionOptions
+    load_with = {"add_pooling_layer": False}  # noqa: RUF012 - read only
+
+    def select(self, output: Any, rows: Sequence[Row]) -> Iterable[Any]:
+        return unpadded(output[0], rows)
+
+    def answer(self, document: Document, outputs: Sequence[Array], options: Any) -> Any:
+        _, states = merge(document.windows, outputs)
+        match options.pooling:
+            case "cls":
+                states = states[0]
+            case "mean":
+                states = states.mean(0)
+            case _:
+                states = states[None]
+        if not options.return_tensors:
+            return states.tolist()
+        import torch
+
+        return torch.from_numpy(states.copy())
+
+    def table(self, answer: Any) -> list[dict[str, Any]]:
+        shape, first = [len(answer)], answer
+        while isinstance(first[0], list):
+            first = first[0]
+            shape.append(len(first))
+        shown = " ".join(f"{value:.3f}" for value in first[:6])
+        return [{"shape": " x ".join(map(str, shape)), "values": shown + (" ..." if len(first) > 6 else "")}]

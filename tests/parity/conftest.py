@@ -1,0 +1,5 @@
+"""Settings of the parity suite."""
+
+import torch
+
+torch.set_num_threads(1)

@@ -1,0 +1,43 @@
+"""The gradient of every parameter is the oracle's, compared under the hub's names."""
+
+import pytest
+import torch
+
+from parity.compare import TOLERANCE
+from parity.inputs import collate, make_labels, make_rows, merge
+from parity.matrix import every_cell
+from parity.oracle import Cell, Pair, pair
+from parity.test_padding import loss_of_rows
+
+
+def compare_gradients(both: Pair) -> None:
+    ours, theirs = both.our_gradients(), both.their_gradients()
+    assert ours
+    largest = max(float(tensor.abs().max()) for tensor in theirs.values())
+    assert largest > 0
+    for name, gradient in ours.items():
+        # Relative to the tensor's own gradient; what is rounding noise beside the others' is noise here too.
+        scale = theirs[name].abs().max().clamp(min=1e-3 * largest)
+        found = float((gradient - theirs[name]).abs().max() / scale)
+        assert found < TOLERANCE, f"{name} differs by {found:.1e}"
+
+
+@every_cell(lambda cell: cell.task != "base")
+def test_gradients(cell: Cell) -> None:
+    both, rows = pair(cell), make_rows(cell)
+    inputs = collate(merge(rows, make_labels(cell, rows))) | cell.setting.call
+    both.ours(**inputs).loss.backward()
+    both.oracle(**inputs).loss.backward()
+    compare_gradients(both)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@every_cell(
+    lambda cell: not (cell.sees or cell.task == "base" or cell.values.get("output_router_logits"))
+)
+def test_gradients_of_a_padded_batch(cell: Cell, side: str) -> None:
+    both, rows = pair(cell), make_rows(cell, ragged=True)
+    rows = merge(rows, make_labels(cell, rows))
+    both.ours(**collate(rows, side)).loss.backward()
+    loss_of_rows(both, rows).backward()
+    compare_gradients(both)

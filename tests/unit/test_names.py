@@ -1,0 +1,248 @@
+"""The table of names: read in both directions, for every family and task, and its layouts as inverses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headway.errors import ConfigError
+from headway.families import bart, gpt2
+from headway.models.assemble import model_class
+from headway.models.load import slots, stored_tensors
+from headway.models.plan import BASE
+from headway.names import FusedColumns, Names, Reshaped, Same, Stored, Templates, Translation, Transposed, each
+from headway.registry import families
+from small import PAIRS, small_config, small_model
+
+# --- templates ----------------------------------------------------------------------------------------------------
+
+
+def test_a_literal_wins_over_a_placeholder_whatever_the_order() -> None:
+    for order in (("layers.{i}.a", "layers.0.a"), ("layers.0.a", "layers.{i}.a")):
+        table = Templates()
+        for template in order:
+            table.add(template, template)
+        assert table.find("layers.0.a") == ("layers.0.a", {})
+        assert table.find("layers.7.a") == ("layers.{i}.a", {"i": "7"})
+
+
+def test_a_literal_that_leads_nowhere_gives_way_to_the_placeholder() -> None:
+    table = Templates()
+    table.add("layers.0.b", "literal")
+    table.add("layers.{i}.a", "any")
+    assert table.find("layers.0.a") == ("any", {"i": "0"})
+
+
+def test_a_placeholder_stands_for_one_number() -> None:
+    table = Templates()
+    table.add("layers.{i}.experts.{j}.w", "row")
+    assert table.find("layers.3.experts.12.w") == ("row", {"i": "3", "j": "12"})
+    for name in ("layers.x.experts.1.w", "layers.3.experts.w", "layers.3.experts.1", "layers.3.experts.1.w.w", ""):
+        assert table.find(name) is None
+
+
+segment = st.sampled_from(["a", "b", "{i}", "0", "1"])
+template = st.lists(segment, min_size=1, max_size=4).map(".".join)
+
+
+@given(st.lists(template, max_size=8), st.lists(st.sampled_from(["a", "b", "0", "1", "2"]), min_size=1, max_size=4))
+def test_a_look_up_finds_a_template_that_fits_if_there_is_one(templates: list[str], name: list[str]) -> None:
+    table = Templates()
+    shapes = {}
+    for text in templates:
+        if text in shapes:
+            with pytest.raises(ConfigError, match="stands twice"):
+                table.add(text, text)
+        else:
+            table.add(text, text)
+            shapes[text] = text
+    assert sorted(table) == sorted(shapes)
+
+    def fits(text: str) -> bool:
+        parts = text.split(".")
+        return len(parts) == len(name) and all(
+            part == here or (part == "{i}" and here.isdecimal()) for part, here in zip(parts, name, strict=True)
+        )
+
+    found = table.find(".".join(name))
+    fitting = [text for text in shapes if fits(text)]
+    assert (found is None) == (not fitting)
+    if found is not None:
+        assert found[0] in fitting
+
+
+@pytest.mark.parametrize("second", ["layers.{i}.a", "layers.{j}.a"])
+def test_two_templates_of_one_shape_are_refused(second: str) -> None:
+    table = Templates()
+    table.add("layers.{i}.a", 1)
+    with pytest.raises(ConfigError, match=r"layers.\{[ij]\}.a"):
+        table.add(second, 2)
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"a": "x", "b": "x"},
+        {"layers.{i}.a": "x.{i}", "layers.{i}.b": "x.{i}"},
+        {"layers.{i}.a": "x.{i}", "layers.{j}.b": "x.{j}"},
+        {"layers.{i}.a": "x", "layers.{j}.a": "y"},
+        {("a", "b"): "x", "a": "y"},
+    ],
+)
+def test_a_table_whose_rows_clash_is_refused(rows: dict[Any, str]) -> None:
+    with pytest.raises(ConfigError, match="stands twice"):
+        Translation(Names("model", rows), BASE, {})
+
+
+def test_a_head_row_may_not_take_a_name_of_the_backbone() -> None:
+    names = Names("model", {"a": "x"})
+    with pytest.raises(ConfigError, match=r"model\.x"):
+        Translation(names, "sequence-classification", {"out": "model.x"})
+
+
+def test_a_parameter_without_a_row() -> None:
+    translation = Translation(Names("model", {"a": "x"}), "some-head", {})
+    assert translation.place("head.out.weight").stored == "out.weight"
+    with pytest.raises(ConfigError, match=r"'backbone\.b\.weight'"):
+        translation.place("backbone.b.weight")
+
+
+def test_each_puts_both_paths_before_every_row() -> None:
+    rows = {"q": "query", ("k", "v"): Stored("kv", FusedColumns(2))}
+    assert each("layers.{i}", "h.{i}", rows) == {
+        "layers.{i}.q": "h.{i}.query",
+        ("layers.{i}.k", "layers.{i}.v"): Stored("h.{i}.kv", FusedColumns(2)),
+    }
+    assert each("lm", "", {"out": "decoder"}) == {"lm.out": "decoder"}
+
+
+def test_module_rows_bring_weight_and_bias_and_tensor_rows_stand_alone() -> None:
+    names = Names("bert", {"a": "x", "b.weight": "y.kernel"})
+    translation = Translation(names, BASE, {})
+    assert translation.place("backbone.a.weight").stored == "x.weight"
+    assert translation.place("backbone.a.bias").stored == "x.bias"
+    assert translation.place("backbone.b.weight").stored == "y.kernel"
+    with pytest.raises(ConfigError):
+        translation.place("backbone.a.scale")
+
+
+def test_the_prefix_of_a_head_can_be_its_own() -> None:
+    names = Names("model", {"a": "x"}, prefixes={"question-answering": "transformer", "causal-lm": ""})
+    places = {
+        head: Translation(names, head, {}).place("backbone.a.weight").stored
+        for head in (BASE, "token-classification", "question-answering", "causal-lm")
+    }
+    assert places == {
+        BASE: "x.weight",
+        "token-classification": "model.x.weight",
+        "question-answering": "transformer.x.weight",
+        "causal-lm": "x.weight",
+    }
+
+
+def test_old_spellings_of_norms_are_found_and_others_are_not() -> None:
+    translation = Translation(Names("bert", {"norm": "embeddings.LayerNorm", "x": "layer_scale"}), BASE, {})
+    assert list(translation.spellings("embeddings.LayerNorm.weight")) == ["embeddings.LayerNorm.gamma"]
+    assert list(translation.spellings("LayerNorm.bias")) == ["LayerNorm.beta"]
+    assert not list(translation.spellings("layer_scale.weight"))
+    assert not list(translation.spellings("embeddings.MyLayerNorm.weight"))
+
+
+# --- every family and task ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("model_type", "task"), PAIRS)
+def test_canonical_to_stored_and_back_is_one_to_one(model_type: str, task: str) -> None:
+    """Each stored name belongs to one group of tensors, and joining and splitting it gives the tensors back."""
+    model = small_model(model_type, task)
+    found = slots(model, model.parts())
+    groups = {slot.place.stored: slot.place.parts for slot in found.values()}
+    state = model.state_dict()
+    for name, slot in found.items():
+        assert groups[slot.place.stored] == slot.place.parts
+        assert slot.place.parts[slot.place.part] == name
+    assert sum(map(len, groups.values())) == len(found)
+    files = stored_tensors(model, model.parts())
+    assert files.keys() == groups.keys()
+    for name, slot in found.items():
+        again = slot.place.layout.load(files[slot.place.stored])
+        assert len(again) == len(slot.place.parts)
+        assert torch.equal(again[slot.place.part], state[name])
+
+
+@pytest.mark.parametrize(("model_type", "task"), [pair for pair in PAIRS if pair[1] != BASE])
+def test_backbone_names_are_those_of_the_bare_backbone_under_the_prefix(model_type: str, task: str) -> None:
+    """What a head adds leaves the backbone's stored names alone, but for the prefix."""
+    with torch.device("meta"):
+        bare, model = (model_class(model_type, kind)(small_config(model_type)) for kind in (BASE, task))
+    stored = {slot.name: slot.place.stored for slot in slots(bare, bare.parts()).values()}
+    prefix = model.plan.translation.prefix
+    for name, slot in slots(model, model.parts()).items():
+        if name in stored and (model_type, task, name) != ("bart", "causal-lm", "backbone.tokens.weight"):
+            assert slot.place.stored == prefix + stored[name]
+
+
+@pytest.mark.parametrize("model_type", families())
+def test_ignored_names_are_no_parameters(model_type: str) -> None:
+    for name, task in PAIRS:
+        if name == model_type:
+            with torch.device("meta"):
+                model = model_class(name, task)(small_config(name))
+            translation = model.plan.translation
+            places = [slot.place.stored.removeprefix(translation.prefix) for slot in slots(model, model.parts()).values()]
+            ignored = [place for place in places if translation.ignores(place)]
+            assert ignored in ([], ["shared.weight"]), "an ignored name is in use"
+
+
+def test_what_is_ignored_is_said_by_template() -> None:
+    translation = Translation(gpt2.names(small_config("gpt2")), BASE, {})
+    assert translation.ignores("h.11.attn.bias")
+    assert translation.ignores("h.0.attn.masked_bias")
+    assert not translation.ignores("h.0.attn.c_attn.bias")
+    assert Translation(bart.names(small_config("bart")), BASE, {}).ignores("encoder.version")
+
+
+# --- layouts ------------------------------------------------------------------------------------------------------
+
+sizes = st.integers(1, 5)
+
+
+@given(rows=sizes, columns=sizes)
+def test_same_and_transposed_are_inverses(rows: int, columns: int) -> None:
+    stored = torch.randn(rows, columns)
+    for layout, shape in ((Same(), (rows, columns)), (Transposed(), (columns, rows))):
+        (part,) = layout.load(stored)
+        assert part.shape == shape
+        assert torch.equal(layout.save([part]), stored)
+        assert part.untyped_storage().data_ptr() == stored.untyped_storage().data_ptr()
+    vector = torch.randn(rows)
+    assert torch.equal(Transposed().save(Transposed().load(vector)), vector)
+
+
+@given(parts=st.integers(1, 4), inputs=sizes, outputs=sizes)
+def test_fused_columns_are_inverses(parts: int, inputs: int, outputs: int) -> None:
+    layout = FusedColumns(parts)
+    for stored, shape in ((torch.randn(inputs, parts * outputs), (outputs, inputs)), (torch.randn(parts * outputs), None)):
+        loaded = layout.load(stored)
+        assert [tuple(part.shape) for part in loaded] == [shape or (outputs,)] * parts
+        assert torch.equal(layout.save(loaded), stored)
+        assert all(part.untyped_storage().data_ptr() == stored.untyped_storage().data_ptr() for part in loaded)
+    first = layout.load(torch.arange(parts * outputs))[0]
+    assert first.tolist() == list(range(outputs))
+
+
+@given(leading=st.integers(0, 3), shape=st.lists(sizes, min_size=1, max_size=3))
+@settings(max_examples=40)
+def test_reshaped_is_an_inverse(leading: int, shape: list[int]) -> None:
+    stored = torch.randn((1,) * leading + tuple(shape))
+    layout = Reshaped(leading)
+    (part,) = layout.load(stored)
+    assert tuple(part.shape) == tuple(shape)
+    assert torch.equal(layout.save([part]), stored)
