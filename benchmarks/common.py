@@ -15,7 +15,7 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def in_turn(one: Callable[[], object], other: Callable[[], object], rounds: int, inner: int = 1) -> tuple[float, float]:
-    """Median seconds of each call, the two run in turn ``rounds`` times, ``inner`` calls a round, after one for warmth."""
+    """Median seconds of each, run in turn ``rounds`` times, ``inner`` calls a round, after one for warmth."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for run in (one, other):
         run()
@@ -30,8 +30,11 @@ def in_turn(one: Callable[[], object], other: Callable[[], object], rounds: int,
 
 def row(name: str, headway: float, peer: float, unit: float = 1e3, suffix: str = "ms") -> None:
     """Print one comparison; the ratio is headway's time over the peer's."""
-    print(f"{name:<42} headway {headway * unit:9.2f} {suffix}   transformers {peer * unit:9.2f} {suffix}   "
-          f"ratio {headway / peer:5.2f}", flush=True)
+    print(
+        f"{name:<42} headway {headway * unit:9.2f} {suffix}   transformers {peer * unit:9.2f} {suffix}   "
+        f"ratio {headway / peer:5.2f}",
+        flush=True,
+    )
 
 
 def machine() -> str:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import tempfile
 
-from common import in_turn, machine, row
-
 import torch
 import transformers
+from common import in_turn, machine, row
 
 import headway
 

@@ -18,7 +18,6 @@ from common import in_turn, machine, row
 CONFIGS = {"bert": "BertConfig", "gpt2": "GPT2Config"}
 
 
-
 def seconds_of(code: str, after: str = "pass") -> float:
     """Median seconds that ``code`` takes in a fresh process once ``after`` has run."""
     script = f"import time\n{after}\nstart = time.perf_counter()\n{code}\nprint(time.perf_counter() - start)"
@@ -52,8 +51,9 @@ def main() -> None:
     row(
         "  AutoModel, over import torch",
         seconds_of("from headway import AutoModel", after),
-        seconds_of("from transformers import AutoModel; AutoModel.from_pretrained; "
-                   "from transformers import BertModel", after),
+        seconds_of(
+            "from transformers import AutoModel; AutoModel.from_pretrained; from transformers import BertModel", after
+        ),
     )
     import transformers
 
@@ -63,15 +63,20 @@ def main() -> None:
     print(machine())
     for model_type, config in CONFIGS.items():
         with tempfile.TemporaryDirectory() as folder:
-            getattr(transformers, "AutoModel").from_config(getattr(transformers, config)()).save_pretrained(folder)
+            transformers.AutoModel.from_config(getattr(transformers, config)()).save_pretrained(folder)
             seconds = in_turn(
-                lambda: headway.AutoModel.from_pretrained(folder),  # noqa: B023
-                lambda: transformers.AutoModel.from_pretrained(folder),  # noqa: B023
+                lambda: headway.AutoModel.from_pretrained(folder),
+                lambda: transformers.AutoModel.from_pretrained(folder),
                 7,
             )
             row(f"from_pretrained, {model_type}", *seconds)
-            row(f"peak memory of load and a forward, {model_type}", peak("headway", folder), peak("transformers", folder),
-                1, "MB")
+            row(
+                f"peak memory of load and a forward, {model_type}",
+                peak("headway", folder),
+                peak("transformers", folder),
+                1,
+                "MB",
+            )
 
 
 if __name__ == "__main__":

@@ -42,13 +42,14 @@ _HOMES = {
     "headway.models.pretrained": ("PreTrainedModel", "PretrainedModel"),
     "headway.nn.cache": ("Cache",),
     "headway.outputs": ("ModelOutput",),
+    "headway.pipelines": ("Pipeline", "pipeline"),
     "headway.registry": ("Family", "register"),
-    "headway.tokenization.batch": ("BatchEncoding",),
+    "headway.tokenization.encoding": ("BatchEncoding",),
     "headway.tokenization.tokenizer": ("Tokenizer",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604 - built from the table above
+__all__ = ["__version__", *sorted(_HOME)]
 
 logging.getLogger("headway").addHandler(logging.NullHandler())
 

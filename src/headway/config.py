@@ -60,7 +60,7 @@ class _Fields:
         super().__init_subclass__(**kwargs)
         own = {
             name: cls.__dict__.get(name)
-            for name, kind in cls.__dict__.get("__annotations__", {}).items()
+            for name, kind in inspect.get_annotations(cls).items()
             if "ClassVar" not in str(kind)
         }
         cls._fields = {**cls._fields, **own}

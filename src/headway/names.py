@@ -50,7 +50,7 @@ class Transposed:
 
 @dataclass(frozen=True)
 class FusedColumns:
-    """``parts`` equal blocks side by side in a transposed weight ``[in, parts * out]``, or one after another in a bias."""
+    """``parts`` equal blocks side by side in a transposed weight ``[in, parts * out]``, or one by one in a bias."""
 
     parts: int
 
@@ -95,8 +95,8 @@ class Names:
     """
 
     prefix: str
-    backbone: Mapping[str | tuple[str, ...], str | Stored]
-    heads: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    backbone: Mapping[Any, str | Stored]
+    heads: Mapping[str, Mapping[str, str | Stored]] = field(default_factory=dict)
     prefixes: Mapping[str, str] = field(default_factory=dict)
     also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
@@ -183,7 +183,7 @@ class Place:
 class Translation:
     """A family's table for one head, ready to translate canonical tensor names to stored ones."""
 
-    def __init__(self, names: Names, head: str, head_rows: Mapping[str, str]) -> None:
+    def __init__(self, names: Names, head: str, head_rows: Mapping[str, str | Stored]) -> None:
         self._rows = Templates()
         self._names = names
         self._ignored = Templates()
@@ -204,11 +204,11 @@ class Translation:
 
     def place(self, name: str) -> Place:
         """Where the canonical tensor ``name`` lies; a name that no row covers keeps its own after ``head.``."""
-        found, leaf = self._rows.find(name), ""
+        module, _, leaf = name.rpartition(".")
+        found = self._rows.find(module) if leaf in LEAVES else None
+        leaf = "" if found is None else f".{leaf}"
         if found is None:
-            module, _, leaf = name.rpartition(".")
-            found = self._rows.find(module) if leaf in LEAVES else None
-            leaf = f".{leaf}"
+            found = self._rows.find(name)
         if found is None:
             stored = name.removeprefix("head.")
             if name.startswith("backbone."):

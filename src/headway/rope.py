@@ -7,7 +7,7 @@ from typing import Any
 
 from headway.config import PreTrainedConfig
 from headway.errors import ConfigError, did_you_mean
-from headway.spec import Rotary, RopeDynamic, RopeLinear, RopeLlama3, RopeLong, RopeScaling, RopeYarn
+from headway.spec import RopeDynamic, RopeLinear, RopeLlama3, RopeLong, RopeScaling, RopeYarn, Rotary
 
 KINDS = ("default", "linear", "dynamic", "yarn", "longrope", "llama3")
 _OTHER_NAMES = {"su": "longrope", "mrope": "default"}
@@ -76,7 +76,7 @@ def _scaling(config: PreTrainedConfig, values: dict[str, Any]) -> RopeScaling | 
                 )
     except KeyError as missing:
         raise ConfigError(f"Rotary scaling of kind {kind!r} needs {missing} in rope_parameters.") from None
-    raise ConfigError(f"The rotary scaling {kind!r} is unknown.{did_you_mean(kind, KINDS)} Known are {', '.join(KINDS)}.")
+    raise ConfigError(f"The rotary scaling {kind!r} is unknown.{did_you_mean(kind, KINDS)} Use {', '.join(KINDS)}.")
 
 
 def _long(values: dict[str, Any], original: int, limit: int) -> RopeLong:

@@ -272,7 +272,6 @@ class Embed:
     norm: Norm | None = None
     scale: float = 1.0
     dropout: float = 0.0
-    project_bias: bool = True
 
 
 @dataclass(frozen=True)
@@ -458,4 +457,3 @@ def positions_of(layers: Iterable[Layer | ConvolvedLayer]) -> tuple[Position, ..
         if position is not None:
             found[position] = None
     return tuple(found)
-

@@ -59,7 +59,7 @@ def make_rows(cell: Cell, ragged: bool = False, rows: int = 3) -> list[Inputs]:
 
 
 def make_labels(cell: Cell, rows: list[Inputs]) -> list[Inputs]:
-    """The labels of each row; of tokens two a row count, so that the loss of a batch is the mean of its rows' losses."""
+    """The labels of each row; two tokens of each count, so that a batch's loss is the mean of its rows' losses."""
     generator = torch.Generator().manual_seed(3)
 
     def number(below: int) -> Tensor:

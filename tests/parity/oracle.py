@@ -1,6 +1,6 @@
 """The oracle: tiny random models of transformers, and the same checkpoints loaded by headway.
 
-Nothing here names a family but the deviations that are listed: a family that is registered is tested by its being there.
+Nothing here names a family but the listed deviations: a family that is registered is tested by its being there.
 """
 
 from __future__ import annotations
@@ -48,6 +48,10 @@ MAPPINGS = {
 # headway shifts every causal loss, so there the oracle's logits are put through a shifted loss.
 UNSHIFTED = {("bart", "causal-lm")}
 
+# Parameters that transformers stores and no pass of it reads: where embeddings are not tied, a bias beside the output
+# layer's own and a table beside those of encoder and decoder. headway has them neither in the model nor in its files.
+UNREAD = ("cls.predictions.bias", "predictions.bias", "lm_head.bias", "shared.weight", "model.shared.weight")
+
 # Small values for the fields that configs have, whatever the family.
 TINY: dict[str, Any] = {
     "vocab_size": 99,
@@ -73,7 +77,10 @@ TINY: dict[str, Any] = {
     "id2label": {0: "A", 1: "B", 2: "C"},
 }
 # Set even where a family's default is None.
-ALWAYS = ("id2label", "num_key_value_heads", "pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
+ALWAYS = (
+    *("id2label", "num_key_value_heads", "num_decoder_layers"),
+    *("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"),
+)
 
 
 @dataclass(frozen=True)
@@ -96,10 +103,21 @@ class Cell:
     def values(self) -> dict[str, Any]:
         """The fields of the cell's config."""
         values = tiny(self.model_type, **self.setting.values)
-        if self.task == "question-answering":
-            # transformers sizes this head by the number of labels.
+        if self.task in ("question-answering", "pretraining"):
+            # transformers sizes these heads by the number of labels, which is two in all files.
             values |= {"id2label": {0: "A", 1: "B"}, "label2id": {"A": 0, "B": 1}}
+        if self.task == "causal-lm" and "is_decoder" in families()[self.model_type].config._fields:
+            values["is_decoder"] = True
         return values
+
+    @property
+    def is_causal(self) -> bool:
+        """Does headway's model write text, each token seeing only those before it?"""
+        kind = model_class(self.model_type, self.task)
+        if self.has_encoder_and_decoder:
+            return True
+        with torch.device("meta"):
+            return bool(getattr(kind(kind.config_class(**self.values)), "is_causal", False))
 
     @property
     def sees(self) -> bool:
@@ -124,30 +142,23 @@ def tiny(model_type: str, **overrides: Any) -> dict[str, Any]:
 # --- which cells there are ----------------------------------------------------------------------------------------
 
 
-def in_both(model_type: str, task: str, values: dict[str, Any]) -> bool:
-    """Has transformers the cell too? Where a config can say that the model is a decoder, a causal LM needs it said."""
-    decoder = "is_decoder" not in families()[model_type].config._fields or values.get("is_decoder")
-    return model_type in MAPPINGS[task] and (task != "causal-lm" or bool(decoder))
+def our_cells() -> list[Cell]:
+    """Every family of the registry with every head that it takes, and with none."""
+    return [Cell(name, task) for name, family in families().items() for task in (BASE, *tasks_of(family))]
 
 
 def cells() -> list[Cell]:
-    """Every cell that both libraries have, with the config of the family's kind."""
-    return [
-        Cell(name, task)
-        for name, family in families().items()
-        for task in (BASE, *tasks_of(family))
-        if in_both(name, task, {})
-    ]
+    """Those that transformers has too."""
+    return [cell for cell in our_cells() if cell.model_type in MAPPINGS[cell.task]]
 
 
 def variant_cells() -> list[Cell]:
     """The cells of every variant of a config."""
     return [
-        Cell(name, task, variant)
-        for name, settings in VARIANTS.items()
-        for variant, setting in settings.items()
-        for task in (BASE, *tasks_of(families()[name]))
-        if in_both(name, task, setting.values) and (setting.tasks is None or task in setting.tasks)
+        Cell(cell.model_type, cell.task, name)
+        for cell in cells()
+        for name, setting in VARIANTS.get(cell.model_type, {}).items()
+        if setting.tasks is None or cell.task in setting.tasks
     ]
 
 
@@ -175,6 +186,11 @@ class Pair:
         config = transformers.AutoConfig.for_model(cell.model_type, **values)
         config._attn_implementation = "eager"
         self.theirs: Any = getattr(transformers, oracle_class(cell))(config).eval()
+        parameters = dict(self.theirs.named_parameters(remove_duplicate=False))
+        for name in cell.setting.own:
+            if name in parameters:
+                module, _, leaf = name.rpartition(".")
+                setattr(self.theirs.get_submodule(module), leaf, torch.nn.Parameter(parameters[name].clone()))
         draw_anew(self.theirs)
         self.folder = Path(tempfile.mkdtemp(prefix="headway-"))
         self.theirs.save_pretrained(self.folder)
@@ -186,12 +202,17 @@ class Pair:
         """What the oracle wrote."""
         return load_file(self.folder / "model.safetensors")
 
+    @property
+    def unread(self) -> set[str]:
+        """The names of ``stored`` that stand for nothing."""
+        return set() if getattr(self.theirs.config, "tie_word_embeddings", True) else {*UNREAD} & {*self.stored}
+
     def oracle(self, **inputs: Any) -> Any:
         """The oracle's output, with the loss that headway computes too."""
         for module in self.theirs.modules():
             if hasattr(module, "max_seq_len_cached") and hasattr(module, "original_inv_freq"):
                 # Its dynamic rotary positions remember the longest row of all passes; each pass here stands alone.
-                module.inv_freq = module.original_inv_freq
+                module.inv_freq = module.original_inv_freq.clone()
                 module.max_seq_len_cached = module.original_max_seq_len
         unshifted = (self.cell.model_type, self.cell.task) in UNSHIFTED
         labels = inputs.pop("labels", None) if unshifted else None

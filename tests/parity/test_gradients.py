@@ -1,7 +1,6 @@
 """The gradient of every parameter is the oracle's, compared under the hub's names."""
 
 import pytest
-import torch
 
 from parity.compare import TOLERANCE
 from parity.inputs import collate, make_labels, make_rows, merge
@@ -16,10 +15,10 @@ def compare_gradients(both: Pair) -> None:
     largest = max(float(tensor.abs().max()) for tensor in theirs.values())
     assert largest > 0
     for name, gradient in ours.items():
-        # Relative to the tensor's own gradient; what is rounding noise beside the others' is noise here too.
-        scale = theirs[name].abs().max().clamp(min=1e-3 * largest)
-        found = float((gradient - theirs[name]).abs().max() / scale)
-        assert found < TOLERANCE, f"{name} differs by {found:.1e}"
+        # Some gradients are sums that come to nothing, such as that of a key's bias: there rounding is all there is.
+        allowed = TOLERANCE * float(theirs[name].abs().max()) + 1e-6 * largest
+        found = float((gradient - theirs[name]).abs().max())
+        assert found < allowed, f"{name} differs by {found:.1e}, {found / allowed:.1f} of what is allowed"
 
 
 @every_cell(lambda cell: cell.task != "base")
@@ -32,9 +31,7 @@ def test_gradients(cell: Cell) -> None:
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
-@every_cell(
-    lambda cell: not (cell.sees or cell.task == "base" or cell.values.get("output_router_logits"))
-)
+@every_cell(lambda cell: not (cell.sees or cell.task == "base" or cell.values.get("output_router_logits")))
 def test_gradients_of_a_padded_batch(cell: Cell, side: str) -> None:
     both, rows = pair(cell), make_rows(cell, ragged=True)
     rows = merge(rows, make_labels(cell, rows))

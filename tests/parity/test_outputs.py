@@ -1,12 +1,30 @@
 """Outputs and losses are the oracle's, for every family and head that both have."""
 
+import inspect
+from typing import Any
+
 import pytest
 import torch
+import transformers
 
+from headway.models.assemble import model_class
+from headway.spec import EncoderDecoder
 from parity.compare import assert_close
 from parity.inputs import collate, make_labels, make_rows, merge
 from parity.matrix import every_cell
-from parity.oracle import Cell, pair
+from parity.oracle import Cell, oracle_class, pair
+
+
+def takes_positions(cell: Cell) -> bool:
+    """Do both models take ``position_ids``?"""
+    kinds = (getattr(transformers, oracle_class(cell)), model_class(cell.model_type, cell.task))
+    return all("position_ids" in inspect.signature(inspect.unwrap(kind.forward)).parameters for kind in kinds)
+
+
+def embed_of(model: Any) -> Any:
+    """The spec of the embedding that the model's inputs go through first."""
+    backbone = model.plan.backbone
+    return (backbone.encoder if isinstance(backbone, EncoderDecoder) else backbone.stack).embed
 
 
 @every_cell()
@@ -37,9 +55,20 @@ def test_without_labels_and_as_a_tuple(cell: Cell) -> None:
 def test_vectors_in_place_of_ids(cell: Cell, side: str | None) -> None:
     both, inputs = pair(cell), collate(make_rows(cell, ragged=side is not None), side)
     by_ids = both.ours(**inputs)
-    ids = inputs.pop("input_ids")
-    table = both.ours.get_input_embeddings()
-    inputs["inputs_embeds"] = table(ids)
+    inputs["inputs_embeds"] = both.ours.get_input_embeddings()(inputs.pop("input_ids"))
     assert_close(both.ours(**inputs), by_ids)
     if side is None:
-        assert_close(both.ours(**inputs), both.oracle(**inputs))
+        # Where a family scales its token vectors, transformers wants them scaled.
+        inputs["inputs_embeds"] = inputs["inputs_embeds"] * embed_of(both.ours).scale
+        assert_close(by_ids, both.oracle(**inputs))
+
+
+@every_cell(lambda cell: cell.task == "base" and cell.variant == "plain" and takes_positions(cell))
+@torch.no_grad()
+def test_given_positions(cell: Cell) -> None:
+    both, inputs = pair(cell), collate(make_rows(cell))
+    positions = torch.arange(cell.setting.width) + torch.tensor([[0], [3], [8]])
+    # Where a table's first rows are kept for padding, transformers wants positions counted from the table's start.
+    learned = embed_of(both.ours).positions
+    shifted = positions + (0 if learned is None else learned.offset)
+    assert_close(both.ours(**inputs, position_ids=positions), both.oracle(**inputs, position_ids=shifted))

@@ -31,9 +31,7 @@ def test_recorded_of_a_padded_batch(cell: Cell, side: str) -> None:
     ours = both.ours(**batch, **ASKED)
     for number, row in enumerate(rows):
         alone = collate([row])
-        assert_close(
-            row_of(ours, number, batch), row_of(both.oracle(**alone, **ASKED), 0, alone), f"row {number}"
-        )
+        assert_close(row_of(ours, number, batch), row_of(both.oracle(**alone, **ASKED), 0, alone), f"row {number}")
 
 
 @every_cell(lambda cell: cell.task == "base")

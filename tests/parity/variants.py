@@ -17,7 +17,7 @@ class Variant:
 
     ``tasks`` limits it to some heads, ``width`` is the length of a row, ``image`` the size of an image other than the
     config's, ``call`` what is passed to the model besides the inputs, ``types_below`` gives token types where the
-    config names no number of them.
+    config names no number of them, ``own`` names parameters that transformers ties but files have of their own.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -26,6 +26,7 @@ class Variant:
     image: tuple[int, int] | None = None
     call: dict[str, Any] = field(default_factory=dict)
     types_below: int = 0
+    own: tuple[str, ...] = ()
 
 
 PLAIN = Variant()
@@ -40,7 +41,7 @@ def long(original: int) -> dict[str, Any]:
     return rope("longrope", original_max_position_embeddings=original, **factors)
 
 
-decoder = Variant({"is_decoder": True}, DECODER_TASKS)
+decoder = Variant({"is_decoder": True}, ("base", "sequence-classification"))
 with_memory = Variant({"is_decoder": True, "add_cross_attention": True}, DECODER_TASKS)
 untied = Variant({"tie_word_embeddings": False})
 
@@ -85,7 +86,6 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "without-buckets": Variant({**DEBERTA_V2, "position_buckets": -1, "max_relative_positions": 6}),
         "near": Variant({**DEBERTA_V2, "max_relative_positions": 8}, width=20),
         "absolute-too": Variant({**DEBERTA_V2, "position_biased_input": True, "norm_rel_ebd": "none"}),
-        "narrow": Variant({"embedding_size": 16}),
         "untied": untied,
     },
     "llama": {
@@ -105,9 +105,7 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "rope-long-short": Variant(long(32)),
         "rope-long-long": Variant(long(8)),
         "rope-llama3": Variant(
-            rope(
-                "llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32
-            )
+            rope("llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
         ),
         "biased": Variant({"attention_bias": True, "mlp_bias": True}),
         "tied": Variant({"tie_word_embeddings": True}),
@@ -134,15 +132,18 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "types": Variant(types_below=99),
     },
     "t5": {
-        "gated": Variant({"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
+        "gated": Variant({"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}, own=("lm_head.weight",)),
+        "gated-shared": Variant({"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
         "gated-silu": Variant({"feed_forward_proj": "gated-silu"}),
-        "even": Variant({"num_decoder_layers": 3}),
+        "deep-decoder": Variant({"num_decoder_layers": 4}),
         "wide-heads": Variant({"d_kv": 12}),
         "long": Variant(width=40),
     },
     "bart": {
         "scaled": Variant({"scale_embedding": True}),
-        "uneven-heads": Variant({"decoder_attention_heads": 2, "decoder_ffn_dim": 40, "decoder_layers": 4}),
+        "uneven-heads": Variant({"decoder_attention_heads": 2, "decoder_ffn_dim": 40}),
+        # transformers sizes the cache of its lone decoder by the encoder's depth, so that one cannot be deeper there.
+        "deep-decoder": Variant({"decoder_layers": 4}, ("base", "seq2seq-lm", "sequence-classification")),
         "untied": untied,
     },
     "vit": {

@@ -114,7 +114,7 @@ def names(c: Any) -> Names:
         rows |= each(f"{side}.embed", side, embed) | each(f"{side}.layers.{{i}}", f"{side}.layers.{{i}}", parts)
     tables = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
     causal = {"lm.decoder": "lm_head"}
-    also = {table: ("shared.weight",) for table in tables}
+    also: dict[str, tuple[str, ...]] = dict.fromkeys(tables, ("shared.weight",))
     if c.tie_word_embeddings:
         causal["backbone.tokens"] = "model.decoder.embed_tokens"
         also = {"shared.weight": tables, "decoder.embed_tokens.weight": ("shared.weight", tables[0])}

@@ -52,16 +52,12 @@ class BertConfig(PreTrainedConfig):
 def stack(c: Any, positions: Learned, types: TokenTypes | None, width: int | None = None) -> Stack:
     """The stack that BERT and its descendants share."""
     norm, heads = LayerNorm(c.layer_norm_eps), c.num_attention_heads
-    attention = Attention(
-        heads, c.hidden_size // heads, causal=c.is_decoder, dropout=c.attention_probs_dropout_prob
-    )
+    attention = Attention(heads, c.hidden_size // heads, causal=c.is_decoder, dropout=c.attention_probs_dropout_prob)
     look_back = Attention(heads, c.hidden_size // heads, dropout=c.attention_probs_dropout_prob)
     cross = look_back if c.add_cross_attention else None
     mlp = Mlp(c.intermediate_size, c.hidden_act)
     layer = Layer(attention, mlp, PostNorm(norm), cross, c.hidden_dropout_prob)
-    embed = Embed(
-        c.vocab_size, width or c.hidden_size, positions, types, norm, dropout=c.hidden_dropout_prob
-    )
+    embed = Embed(c.vocab_size, width or c.hidden_size, positions, types, norm, dropout=c.hidden_dropout_prob)
     return Stack(c.hidden_size, embed, repeat(layer, c.num_hidden_layers))
 
 

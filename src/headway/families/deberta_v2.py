@@ -61,7 +61,11 @@ class DebertaV2Config(PreTrainedConfig):
 
 
 def mixer(c: Any) -> Mixer:
-    heads, width, dropout = c.num_attention_heads, c.hidden_size // c.num_attention_heads, c.attention_probs_dropout_prob
+    heads, width, dropout = (
+        c.num_attention_heads,
+        c.hidden_size // c.num_attention_heads,
+        c.attention_probs_dropout_prob,
+    )
     if not c.relative_attention:
         return Attention(heads, width, dropout=dropout)
     kinds = c.pos_att_type.split("|") if isinstance(c.pos_att_type, str) else c.pos_att_type or []
@@ -72,11 +76,6 @@ def mixer(c: Any) -> Mixer:
     return Disentangled(heads, width, table, "c2p" in kinds, "p2c" in kinds, not c.share_att_key, dropout)
 
 
-def embedding_width(c: Any) -> int:
-    # Not a field: where a file says null in place of leaving it out, other libraries take it for a number.
-    return getattr(c, "embedding_size", None) or c.hidden_size
-
-
 def architecture(c: Any) -> Encoder:
     norm, mlp = LayerNorm(c.layer_norm_eps), Mlp(c.intermediate_size, c.hidden_act)
     layer = Layer(mixer(c), mlp, PostNorm(norm), dropout=c.hidden_dropout_prob)
@@ -85,12 +84,11 @@ def architecture(c: Any) -> Encoder:
         layers = (ConvolvedLayer(layer, c.conv_kernel_size, c.conv_groups, c.conv_act, norm), *layers[1:])
     embed = Embed(
         c.vocab_size,
-        embedding_width(c),
+        c.hidden_size,
         Learned(c.max_position_embeddings) if c.position_biased_input else None,
         TokenTypes(c.type_vocab_size) if c.type_vocab_size else None,
         norm,
         dropout=c.hidden_dropout_prob,
-        project_bias=False,
     )
     return Encoder(Stack(c.hidden_size, embed, layers))
 
@@ -98,7 +96,7 @@ def architecture(c: Any) -> Encoder:
 def heads(c: Any) -> dict[str, Recipe]:
     summary = Predict(FirstToken(), Dense(c.pooler_hidden_act), dropout=c.pooler_dropout)
     tie = "always" if c.tie_word_embeddings else "never"
-    lm = Vocabulary(dense=Dense(c.hidden_act, embedding_width(c), LayerNorm(c.layer_norm_eps)), bias=True, tie=tie)
+    lm = Vocabulary(dense=Dense(c.hidden_act, norm=LayerNorm(c.layer_norm_eps)), bias=True, tie=tie)
     return {"sequence-classification": summary, "multiple-choice": summary, "masked-lm": lm}
 
 
@@ -112,7 +110,6 @@ def names(c: Any) -> Names:
         "deberta",
         {
             **bert.EMBED,
-            "embed.project": "embeddings.embed_proj",
             "positions.0.table": "encoder.rel_embeddings",
             "positions.0.norm": "encoder.LayerNorm",
             **each("layers.{i}", "encoder.layer.{i}", layer),

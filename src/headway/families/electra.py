@@ -33,9 +33,7 @@ class ElectraConfig(bert.BertConfig):
 
 
 def architecture(c: ElectraConfig) -> Encoder:
-    return Encoder(
-        bert.stack(c, Learned(c.max_position_embeddings), TokenTypes(c.type_vocab_size), c.embedding_size)
-    )
+    return Encoder(bert.stack(c, Learned(c.max_position_embeddings), TokenTypes(c.type_vocab_size), c.embedding_size))
 
 
 def heads(c: Any) -> dict[str, Recipe]:

@@ -54,9 +54,7 @@ def architecture(c: Any) -> Decoder:
     mlp = Mlp(c.n_inner or 4 * c.n_embd, c.activation_function)
 
     def layer(index: int) -> Layer:
-        scale = (width**-0.5 if c.scale_attn_weights else 1.0) / (
-            index + 1 if c.scale_attn_by_inverse_layer_idx else 1
-        )
+        scale = (width**-0.5 if c.scale_attn_weights else 1.0) / (index + 1 if c.scale_attn_by_inverse_layer_idx else 1)
         attention = Attention(c.n_head, width, causal=True, scale=scale, dropout=c.attn_pdrop)
         cross = Attention(c.n_head, width, scale=scale, dropout=c.attn_pdrop) if c.add_cross_attention else None
         return Layer(attention, mlp, PreNorm(norm), cross, c.resid_pdrop)

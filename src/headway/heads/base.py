@@ -144,7 +144,7 @@ def _at_last_eos(states: States, ids: Tensor | None, config: PreTrainedConfig) -
         raise InputError("This head reads the state at the end-of-sequence token, so it needs input_ids.")
     ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
     found = torch.isin(ids, torch.tensor([end for end in ends if end is not None], device=ids.device))
-    if states.batch.index is not None:
+    if states.batch.keep is not None:
         found = found & states.batch.keep
     if not bool(found.any(1).all()):
         row = int((~found.any(1)).nonzero()[0])

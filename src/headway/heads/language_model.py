@@ -26,9 +26,8 @@ class ToVocabulary(nn.Module):
         self.hidden = None if recipe.dense is None else Hidden(recipe.dense, width)
         inner = width if recipe.dense is None else recipe.dense.width or width
         self.decoder = Linear(inner, vocabulary, recipe.bias)
-        if recipe.offset:
-            self.register_buffer("offset", torch.zeros(vocabulary))
-        self.has_offset = recipe.offset
+        self.offset: Tensor | None
+        self.register_buffer("offset", torch.zeros(vocabulary) if recipe.offset else None)
         self.scale = recipe.scale
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,7 +36,7 @@ class ToVocabulary(nn.Module):
         if self.scale != 1.0:
             x = x * self.scale
         logits: Tensor = self.decoder(x)
-        return logits + self.offset if self.has_offset else logits
+        return logits if self.offset is None else logits + self.offset
 
 
 def vocabulary_of(backbone: spec.Backbone) -> int:
@@ -72,6 +71,7 @@ class MaskedLM(LanguageModel):
 
     @classmethod
     def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
+        assert isinstance(backbone, spec.Encoder)
         embed, norm = backbone.stack.embed, first_norm(backbone.stack)
         assert isinstance(embed, spec.Embed)
         return spec.Vocabulary(dense=spec.Dense("gelu", embed.width, norm), bias=True, tie=tie(config))

@@ -69,19 +69,25 @@ def _fitting(labels: Tensor, batch: Batch) -> Tensor:
     return labels
 
 
-def span(start: Tensor, end: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
-    """Mean of the cross entropies of an answer's start and end; positions beyond the text do not count."""
+def span(start: Tensor, end: Tensor, starts: Tensor, ends: Tensor, keep: Tensor | None = None) -> Tensor:
+    """Mean of the cross entropies of an answer's start and end; positions beyond the text do not count.
+
+    Padding, where ``keep [rows, width]`` is False, is no candidate, so that the loss does not depend on it.
+    """
     width = start.shape[1]
 
     def one(logits: Tensor, at: Tensor) -> Tensor:
         at = at.reshape(len(logits)).clamp(0, width)
+        if keep is not None:
+            logits = logits.masked_fill(~keep, float("-inf"))
+            at = at.where(F.pad(keep, (0, 1)).gather(1, at[:, None])[:, 0], width)
         return F.cross_entropy(logits.float(), at, ignore_index=width)
 
     return (one(start, starts) + one(end, ends)) / 2
 
 
 def load_balance(router_logits: list[Tensor], top: int) -> Tensor:
-    """The auxiliary loss of Switch Transformers (Fedus et al. 2021, arXiv:2101.03961, equations 4 to 6), over all layers."""
+    """Switch Transformers' auxiliary loss over all layers (Fedus et al. 2021, arXiv:2101.03961, equations 4 to 6)."""
     logits = torch.cat(router_logits)
     probabilities = logits.softmax(-1)
     chosen = F.one_hot(probabilities.topk(top, -1).indices, logits.shape[-1]).float()

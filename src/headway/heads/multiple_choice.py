@@ -35,6 +35,4 @@ class MultipleChoice(Prediction):
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.predict(states, ids).view(-1, states.choices)
         labels = targets.get("labels")
-        return MultipleChoiceModelOutput(
-            loss=None if labels is None else cross_entropy(logits, labels), logits=logits
-        )
+        return MultipleChoiceModelOutput(loss=None if labels is None else cross_entropy(logits, labels), logits=logits)

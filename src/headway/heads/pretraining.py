@@ -41,9 +41,7 @@ class SentencePair(PreTraining):
     def targets_of(cls, recipe: spec.SentencePairPretraining) -> tuple[str, ...]:
         return ("labels", recipe.label)
 
-    def __init__(
-        self, config: PreTrainedConfig, recipe: spec.SentencePairPretraining, backbone: spec.Backbone
-    ) -> None:
+    def __init__(self, config: PreTrainedConfig, recipe: spec.SentencePairPretraining, backbone: spec.Backbone) -> None:
         super().__init__(config, recipe.lm, backbone)
         self.lm = ToVocabulary(recipe.lm, backbone)
         self.pair = Linear(width_read(recipe.pair.read, backbone), 2, recipe.pair.bias)

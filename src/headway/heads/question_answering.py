@@ -37,7 +37,7 @@ class QuestionAnswering(Prediction):
         start, end = states.batch.unpack(self.predict(states, ids)).unbind(-1)
         starts, ends = targets.get("start_positions"), targets.get("end_positions")
         return QuestionAnsweringModelOutput(
-            loss=None if starts is None or ends is None else span(start, end, starts, ends),
+            loss=None if starts is None or ends is None else span(start, end, starts, ends, states.batch.keep),
             start_logits=start.contiguous(),
             end_logits=end.contiguous(),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar, Self
 
@@ -73,11 +74,14 @@ class FamilyModel(PreTrainedModel):
         with torch.device("meta"):
             return cls(config, *args, **kwargs)
 
-    def _finish(self, report: LoadReport) -> None:
-        if getattr(self._vocabulary, "tie", None) == "if_absent" and "head.lm.decoder.weight" in report.new:
+    def _finish(self, report: LoadReport) -> LoadReport:
+        output = "head.lm.decoder.weight"
+        if getattr(self._vocabulary, "tie", None) == "if_absent" and output in report.new:
             self._tie()
+            report = replace(report, new=tuple(name for name in report.new if name != output))
         fill_new(self, report)
         lay_out(self)
+        return report
 
     # --- parts that users ask for ----------------------------------------------------------------------------------
 
@@ -121,9 +125,7 @@ class FamilyModel(PreTrainedModel):
         return output if wants_dict else output.to_tuple()
 
     def _base_output(self, states: States) -> ModelOutput:
-        return BaseModelOutput(
-            last_hidden_state=states.unpacked, pooler_output=states.pooled, **self._recorded(states)
-        )
+        return BaseModelOutput(last_hidden_state=states.unpacked, pooler_output=states.pooled, **self._recorded(states))
 
     def _recorded(self, states: States) -> dict[str, Any]:
         trace = states.trace
@@ -337,7 +339,7 @@ class EncoderDecoderModel(FamilyModel):
         start = self.config.decoder_start_token_id
         start = self.config.pad_token_id if start is None else start
         if start is None:
-            raise InputError("The config names neither decoder_start_token_id nor pad_token_id; pass decoder_input_ids.")
+            raise InputError("The config has neither decoder_start_token_id nor pad_token_id; pass decoder_input_ids.")
         if issubclass(HEADS.get(self.task, type(None)), Seq2SeqLM):
             if "labels" not in targets:
                 raise InputError(f"{type(self).__name__} needs decoder_input_ids, or labels to make them of.")
@@ -410,7 +412,7 @@ class VisionModel(FamilyModel):
 
 
 def shift_right(ids: Tensor, mask: Tensor | None, start: int) -> Tensor:
-    """``ids`` one place later, with ``start`` at the first real place of each row (the first where there is no mask)."""
+    """``ids`` one place later, with ``start`` at the first real place of each row."""
     shifted = ids.roll(1, 1)
     if mask is None:
         shifted[:, 0] = start
@@ -470,7 +472,7 @@ def model_class(model_type: str, task: str) -> type[FamilyModel]:
         kind = TextModel
     name = class_name(family, task)
     said = "The bare backbone" if made.head is None else f"{(made.head.__doc__ or '').strip()}\n\n    The backbone"
-    model = type(
+    return type(
         name,
         (kind,),
         {
@@ -482,7 +484,6 @@ def model_class(model_type: str, task: str) -> type[FamilyModel]:
             "base_model_prefix": made.names.prefix,
         },
     )
-    return model
 
 
 def class_name(family: Family, task: str) -> str:
@@ -498,5 +499,3 @@ def class_names() -> dict[str, tuple[str, str]]:
         for family in families().values()
         for task in (BASE, *tasks_of(family))
     }
-
-

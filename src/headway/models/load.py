@@ -34,10 +34,14 @@ class Slot:
 
 def slots(model: nn.Module, parts: Iterable[Part]) -> dict[str, Slot]:
     """Each tensor of ``model`` that files hold, by canonical name; tied ones once, under their first name."""
+    return _slots(model.state_dict(keep_vars=True), parts)
+
+
+def _slots(state: Mapping[str, Tensor], parts: Iterable[Part]) -> dict[str, Slot]:
     parts = tuple(parts)
     found: dict[str, Slot] = {}
     seen: set[int] = set()
-    for name, tensor in model.state_dict(keep_vars=True).items():
+    for name, tensor in state.items():
         if id(tensor) in seen:
             continue
         seen.add(id(tensor))
@@ -51,20 +55,19 @@ def slots(model: nn.Module, parts: Iterable[Part]) -> dict[str, Slot]:
     return found
 
 
-def ties(model: nn.Module) -> dict[str, str]:
-    """Names of tensors that are another's, to that other's first name."""
+def ties(state: Mapping[str, Tensor]) -> dict[str, str]:
+    """Names of tensors in ``state`` that are another's, to that other's first name."""
     first: dict[int, str] = {}
-    state = model.state_dict(keep_vars=True)
     return {name: first[id(tensor)] for name, tensor in state.items() if first.setdefault(id(tensor), name) != name}
 
 
 def stored_tensors(model: nn.Module, parts: Iterable[Part]) -> dict[str, Tensor]:
     """The tensors of ``model`` by the names and in the layouts of checkpoint files."""
-    state = model.state_dict()
+    state = model.state_dict(keep_vars=True)
     found: dict[str, Tensor] = {}
-    for slot in slots(model, parts).values():
+    for slot in _slots(state, parts).values():
         if slot.place.part == 0:
-            found[slot.place.stored] = slot.place.layout.save([state[name] for name in slot.place.parts])
+            found[slot.place.stored] = slot.place.layout.save([state[name].detach() for name in slot.place.parts])
     return found
 
 
@@ -73,6 +76,8 @@ class Loader:
 
     def __init__(self, model: nn.Module, parts: Iterable[Part], weights: Weights, checkpoint: str) -> None:
         self.model, self.parts, self.weights, self.checkpoint = model, tuple(parts), weights, checkpoint
+        self.state = model.state_dict(keep_vars=True)
+        self.slots = _slots(self.state, self.parts)
         self.unused = set(weights)
         self.found: dict[str, Tensor] = {}
         self.new: list[str] = []
@@ -84,25 +89,23 @@ class Loader:
         Raises:
             WeightsError: a tensor of a backbone is missing or of another shape, or tied tensors differ in the file.
         """
-        wanted = slots(self.model, self.parts)
-        state = self.model.state_dict()
-        prefixes = {part.path: self._prefix(part, wanted) for part in self.parts}
+        prefixes = {part.path: self._prefix(part) for part in self.parts}
         cache: dict[str, list[Tensor]] = {}
-        for name, slot in wanted.items():
+        for name, slot in self.slots.items():
             stored = slot.place.stored
             if stored not in cache:
                 key = self._key(slot, prefixes)
-                cache[stored] = [] if key is None else slot.place.layout.load(self.weights[key])
+                cache[stored] = [] if key is None else self._parts_of(key, slot.place)
             if not cache[stored]:
                 self.new.append(name)
                 continue
-            tensor, shape = cache[stored][slot.place.part], tuple(state[name].shape)
+            tensor, shape = cache[stored][slot.place.part], tuple(self.state[name].shape)
             if tuple(tensor.shape) != shape:
                 self.mismatched.append(Mismatch(name, tuple(tensor.shape), shape))
             else:
                 self.found[name] = tensor
         self._check_ties(prefixes)
-        self._check_backbone(wanted)
+        self._check_backbone()
         ignored = {key for key in self.unused if self._ignored(key, prefixes)}
         return LoadReport(
             checkpoint=self.checkpoint,
@@ -114,12 +117,26 @@ class Loader:
             mismatched=tuple(self.mismatched),
         )
 
-    def _prefix(self, part: Part, wanted: Mapping[str, Slot]) -> tuple[str, str]:
+    def _parts_of(self, key: str, place: Place) -> list[Tensor]:
+        """The canonical tensors that the file's ``key`` holds."""
+        stored = self.weights[key]
+        try:
+            parts = place.layout.load(stored)
+        except (IndexError, RuntimeError):
+            parts = []
+        if len(parts) != len(place.parts):
+            raise WeightsError(
+                f"{self.checkpoint}: {key!r} has shape {list(stored.shape)}, which does not hold "
+                f"{' and '.join(place.parts)}; the config does not belong to this file."
+            )
+        return parts
+
+    def _prefix(self, part: Part) -> tuple[str, str]:
         """What stands before the backbone's and before the head's names in this file, seen from both sets of names."""
         own = part.path + part.translation.prefix
         known = {
             slot.place.stored.removeprefix(own)
-            for name, slot in wanted.items()
+            for name, slot in self.slots.items()
             if slot.part is part and name.startswith(f"{part.path}backbone.")
         }
         counts: Counter[str] = Counter()
@@ -159,10 +176,11 @@ class Loader:
 
     def _check_ties(self, prefixes: Mapping[str, tuple[str, str]]) -> None:
         """Use up further names of tensors that are one here, and refuse a file in which they differ."""
-        wanted = slots(self.model, self.parts)
-        aliases: list[tuple[str, Slot]] = [(slot.name, slot) for slot in wanted.values()]
-        for alias, name in ties(self.model).items():
-            part = wanted[name].part
+        if not self.unused:
+            return
+        aliases: list[tuple[str, Slot]] = [(slot.name, slot) for slot in self.slots.values()]
+        for alias, name in ties(self.state).items():
+            part = self.slots[name].part
             if part is not None and alias.startswith(part.path):
                 place = part.translation.place(alias[len(part.path) :])
                 stored = Place(part.path + place.stored, place.layout, place.part, place.parts)
@@ -174,24 +192,24 @@ class Loader:
                 if key not in self.unused or self._ignored(key, prefixes):
                     continue
                 self.unused.discard(key)
-                tensor = slot.place.layout.load(self.weights[key])[slot.place.part]
+                tensor = self._parts_of(key, slot.place)[slot.place.part]
                 if name not in self.found:
                     self.found[name] = tensor
                     self.new = [other for other in self.new if other != name]
                 elif not torch.equal(self.found[name], tensor):
                     raise WeightsError(
-                        f"{self.checkpoint}: {key!r} differs from {wanted[name].place.stored!r}, but the config ties "
-                        "the two; set tie_word_embeddings=False in config.json, or mend the file."
+                        f"{self.checkpoint}: {key!r} differs from {self.slots[name].place.stored!r}, but the config "
+                        "ties the two; set tie_word_embeddings=False in config.json, or mend the file."
                     )
 
-    def _check_backbone(self, wanted: Mapping[str, Slot]) -> None:
+    def _check_backbone(self) -> None:
         def fixed(name: str) -> bool:
-            part = wanted[name].part
+            part = self.slots[name].part
             if part is None:
                 return False
             return name.startswith(f"{part.path}backbone.") and not name.startswith(f"{part.path}backbone.pooler.")
 
-        missing = [wanted[name].place.stored for name in self.new if fixed(name)]
+        missing = [self.slots[name].place.stored for name in self.new if fixed(name)]
         if missing:
             raise WeightsError(
                 f"{self.checkpoint} lacks {len(missing)} tensor{'s' * (len(missing) > 1)} of the "
@@ -200,7 +218,7 @@ class Loader:
         for name, file_shape, model_shape in self.mismatched:
             if fixed(name):
                 raise WeightsError(
-                    f"{self.checkpoint}: {wanted[name].place.stored!r} has shape {list(file_shape)} but the config "
+                    f"{self.checkpoint}: {self.slots[name].place.stored!r} has shape {list(file_shape)} but the config "
                     f"asks for {list(model_shape)}; the config does not belong to this file."
                 )
         if not self.found:
@@ -236,7 +254,7 @@ def assign(model: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype |
     Floating-point ones are converted to ``dtype`` where one is given. Tied parameters stay tied.
     """
     tied: dict[str, list[str]] = {}
-    for alias, name in ties(model).items():
+    for alias, name in ties(model.state_dict(keep_vars=True)).items():
         tied.setdefault(name, []).append(alias)
     modules = dict(model.named_modules())
     for name, tensor in tensors.items():

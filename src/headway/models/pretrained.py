@@ -27,6 +27,7 @@ logger = logging.getLogger("headway")
 
 # Arguments that only tune how other libraries load; here every load is as they ask.
 _WITHOUT_EFFECT = ("low_cpu_mem_usage", "use_safetensors", "_fast_init", "weights_only", "use_auth_token")
+_WITHOUT_EFFECT_ON_SAVING = ("save_function", "save_peft_format")
 
 
 class PreTrainedModel(nn.Module):
@@ -126,20 +127,22 @@ class PreTrainedModel(nn.Module):
         dtype = kwargs.pop("torch_dtype", dtype)
         places = take_source_keywords(kwargs)
         source = locate(pretrained_model_name_or_path, **places)
-        if config is None or not isinstance(config, PreTrainedConfig):
+        if isinstance(config, PreTrainedConfig):
+            settings = config
+        else:
             chosen = source if config is None else locate(config, **places)
             kind = cls.config_class or PreTrainedConfig
-            config = kind.from_dict({**read_config(chosen), "name_or_path": source.name})
-        extra = cls._override(config, kwargs)
-        model = cls._unfilled(config, *model_args, **extra)
+            settings = kind.from_dict({**read_config(chosen), "name_or_path": source.name})
+        extra = cls._override(settings, kwargs)
+        model = cls._unfilled(settings, *model_args, **extra)
         weights = open_weights(source, variant=variant)
         loader = Loader(model, model.parts(), weights, source.name)
         report = loader.run()
         if report.mismatched and not ignore_mismatched_sizes:
             raise ConfigError(f"{report}\nPass ignore_mismatched_sizes=True to draw what does not fit anew.")
         # A file without a floating-point type of its own in the config is loaded as it is.
-        assign(model, loader.found, _dtype(dtype, config, weights))
-        model._finish(report)
+        assign(model, loader.found, _dtype(dtype, settings, weights))
+        report = model._finish(report)
         model.load_report = report
         if report.new or report.mismatched:
             logger.warning("%s", report)
@@ -161,7 +164,15 @@ class PreTrainedModel(nn.Module):
             elif name in takes:
                 extra[name] = value
             else:
-                known = [*config.__dict__, *config.attribute_map, "num_labels", "dtype", "device_map", "variant"]
+                known = [
+                    *takes,
+                    *config.__dict__,
+                    *config.attribute_map,
+                    "num_labels",
+                    "dtype",
+                    "device_map",
+                    "variant",
+                ]
                 raise InputError(
                     f"from_pretrained got {name!r}, which is neither an argument of it nor a field of "
                     f"{type(config).__name__}.{did_you_mean(name, known)}"
@@ -173,8 +184,9 @@ class PreTrainedModel(nn.Module):
         """A model whose weights are about to be replaced; a user's class is made as it always is."""
         return cls(config, *args, **kwargs)
 
-    def _finish(self, report: LoadReport) -> None:
-        """Called once the file's tensors stand in their places."""
+    def _finish(self, report: LoadReport) -> LoadReport:
+        """Called once the file's tensors stand in their places; returns what then is to be said of them."""
+        return report
 
     # --- saving ----------------------------------------------------------------------------------------------------
 
@@ -185,6 +197,7 @@ class PreTrainedModel(nn.Module):
         max_shard_size: int | str = "50GB",
         state_dict: Mapping[str, Tensor] | None = None,
         safe_serialization: bool = True,
+        is_main_process: bool = True,
         **kwargs: Any,
     ) -> None:
         """Write config and weights into a folder, all or nothing; other files in it stay.
@@ -196,10 +209,17 @@ class PreTrainedModel(nn.Module):
             save_directory: made where it is missing.
             max_shard_size: bytes of one file at most, such as ``"5GB"``.
             state_dict: tensors by the hub's names in place of the model's own.
+            is_main_process: False writes nothing: of several processes, one is to save.
 
         Raises:
-            InputError: ``safe_serialization=False``.
+            InputError: ``safe_serialization=False``, or an argument is unknown.
         """
+        for name in kwargs:
+            if name not in _WITHOUT_EFFECT_ON_SAVING:
+                known = inspect.signature(self.save_pretrained).parameters
+                raise InputError(f"save_pretrained takes no argument {name!r}.{did_you_mean(name, known)}")
+        if not is_main_process:
+            return
         if not safe_serialization:
             raise InputError("safe_serialization=False would write a pickle; headway writes safetensors only.")
         tensors = dict(stored_tensors(self, self.parts()) if state_dict is None else state_dict)
@@ -256,5 +276,3 @@ def _device(device_map: Any) -> torch.device:
         return torch.device(device_map)
     except (RuntimeError, TypeError) as error:
         raise InputError(f"device_map={device_map!r} is no device; use 'auto', 'cpu' or 'cuda:0'.") from error
-
-

@@ -6,8 +6,6 @@ its own.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -47,7 +45,7 @@ class Cache:
         return self._layers[layer].append(keys, values, self.lengths)
 
     def update_packed(self, layer: int, keys: Tensor, values: Tensor, batch: Batch) -> list[Row]:
-        """Append packed ``[tokens, heads, head_width]`` keys and values; return each row's, ``[1, heads, n, width]``."""
+        """Append packed ``[tokens, heads, head_width]`` tensors; return each row's, ``[1, heads, n, head_width]``."""
         if layer == len(self._layers):
             self._layers.append(_Layer())
         return self._layers[layer].append_packed(keys, values, self.lengths, batch)
@@ -118,5 +116,3 @@ def _appended(old: Tensor, new: Tensor, past: tuple[int, ...] | int) -> Tensor:
         for r, start in enumerate(past):
             old[r, :, start : start + count] = new[r]
     return old
-
-

@@ -21,8 +21,7 @@ def look_up(table: nn.Embedding, ids: Tensor, name: str) -> Tensor:
         count = table.num_embeddings
         wrong = ids[(ids < 0) | (ids >= count)].flatten()[0].item()
         raise InputError(
-            f"{name} holds {wrong}, but the model knows ids from 0 to {count - 1}; use the tokenizer of this checkpoint, "
-            "or resize the embeddings after adding tokens."
+            f"{name} holds {wrong}, but the model knows ids 0 to {count - 1}; use the tokenizer of this checkpoint."
         ) from None
 
 
@@ -39,7 +38,7 @@ class Embed(nn.Module):
         self.types = Embedding(types.count, embed.width) if isinstance(types, spec.TokenTypes) else None
         self.types_as_tokens = isinstance(types, spec.TypesAsTokens)
         self.norm = None if embed.norm is None else build(embed.norm, embed.width)
-        self.project = None if embed.width == width else Linear(embed.width, width, embed.project_bias)
+        self.project = None if embed.width == width else Linear(embed.width, width)
         self.scale = embed.scale
         self.dropout = embed.dropout
 
@@ -65,7 +64,9 @@ class Embed(nn.Module):
         if self.scale != 1.0:
             x = x * self.scale
         if self.types is not None:
-            x = x + (self.types.weight[0] if types is None else look_up(self.types, batch.pack(types), "token_type_ids"))
+            x = x + (
+                self.types.weight[0] if types is None else look_up(self.types, batch.pack(types), "token_type_ids")
+            )
         elif self.types_as_tokens and types is not None:
             x = x + look_up(table, batch.pack(types), "token_type_ids")
         elif types is not None and bool(types.any()):

@@ -23,8 +23,8 @@ class Layer(nn.Module):
         norm = layer.residual.norm
         self.attn = build(layer.mixer, width, positions)
         self.attn_norm = build(norm, width)
-        self.cross = None if layer.cross is None else CrossAttention(layer.cross, width)
-        self.cross_norm = None if layer.cross is None else build(norm, width)
+        self.cross: Any = None if layer.cross is None else CrossAttention(layer.cross, width)
+        self.cross_norm: Any = None if layer.cross is None else build(norm, width)
         self.mlp = build(layer.mlp, width)
         self.mlp_norm = build(norm, width)
         self.dropout = layer.dropout

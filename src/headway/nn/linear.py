@@ -33,9 +33,10 @@ def lay_out(model: nn.Module) -> None:
     A product of few rows then reads memory in order: the same bits, in 0.4 to 0.9 of the time at 16 rows. Larger
     models keep their weights where they are, in the mapped file.
     """
-    weights = {id(m.weight): m.weight for m in model.modules() if isinstance(m, Linear) and m.weight.is_floating_point()}
+    weights = {id(m.weight): m.weight for m in model.modules() if isinstance(m, Linear)}
     tables = {id(m.weight) for m in model.modules() if isinstance(m, Embedding)}
     if sum(weight.nbytes for weight in weights.values()) <= SMALL:
         for key, weight in weights.items():
+            # A table that is tied to a linear layer is read by rows.
             if key not in tables and weight.device.type == "cpu":
                 weight.data = weight.data.t().contiguous().t()

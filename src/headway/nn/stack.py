@@ -44,7 +44,8 @@ class Stack(nn.Module):
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         """From embedded tokens to states, in the layout of ``run.batch``."""
-        run.positions = tuple(position.prepare(run, x) for position in self.positions)
+        positions: Any = self.positions
+        run.positions = tuple(position.prepare(run, x) for position in positions)
         hidden = run.trace.hidden
         layers: Any = self.layers
         for run.step, number in enumerate(self.order):

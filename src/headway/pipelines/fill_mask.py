@@ -56,7 +56,9 @@ class FillMaskPipeline(TextPipeline):
         places = self._masks(ids)
         _, logits = merge([self._of_masks(window, ids) for window in document.windows], outputs)
         allowed = self._targets(options.targets)
-        filled = [self._fill(ids, place, row, allowed, options.top_k) for place, row in zip(places, logits, strict=True)]
+        filled = [
+            self._fill(ids, place, row, allowed, options.top_k) for place, row in zip(places, logits, strict=True)
+        ]
         return filled[0] if len(filled) == 1 else filled
 
     def _masks(self, ids: Array) -> Array:

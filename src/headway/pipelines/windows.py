@@ -76,8 +76,7 @@ def merge(windows: Sequence[Window], rows: Sequence[Array]) -> tuple[Array, Arra
     if len(windows) == 1:
         return windows[0].tokens, rows[0]
     tokens, margins, values = (
-        np.concatenate(parts)
-        for parts in ([w.tokens for w in windows], [w.margin for w in windows], rows)
+        np.concatenate(parts) for parts in ([w.tokens for w in windows], [w.margin for w in windows], rows)
     )
     # By token, of its values the one with the largest margin first (the first window's, where several are equal).
     order = np.lexsort((-margins, tokens))

@@ -107,7 +107,7 @@ def _with_new_ids(processor: dict[str, Any], names: Mapping[str, str], backend: 
                 name: {"id": name, "ids": [new_id(token) for token in made], "tokens": made}
                 for name, made in renamed.items()
             }
-    return new  # type: ignore[no-any-return]
+    return new
 
 
 def _flags(token: AddedToken) -> dict[str, bool]:

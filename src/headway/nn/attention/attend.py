@@ -139,6 +139,6 @@ def _spread(rows: list[Tensor | None], queries: Batch, keys: Batch) -> Tensor:
     for r, weights in enumerate(rows):
         assert weights is not None
         full = weights.new_zeros(weights.shape[1], queries.width, keys.width)
-        full[:, queries.columns(r)[:, None], keys.columns(r)] = weights[0][..., -int(len(keys.columns(r))) :]
+        full[:, queries.columns(r)[:, None], keys.columns(r)] = weights[0][..., -len(keys.columns(r)) :]
         found.append(full)
     return torch.stack(found)

@@ -17,6 +17,8 @@ from headway.nn.kernels.sdpa import sdpa
 
 Kernel = Callable[[Tensor, Tensor, Tensor, Tensor | None, bool, float, float], tuple[Tensor, Tensor | None]]
 
+__all__ = ["KERNELS", "Kernel", "eager", "kernel", "sdpa"]
+
 KERNELS: dict[str, Kernel] = {"eager": eager, "sdpa": sdpa}
 
 

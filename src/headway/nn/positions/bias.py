@@ -53,7 +53,7 @@ class RelativeBias(nn.Module):
         return self.table(self._buckets(distance)).permute(2, 0, 1)
 
     def _buckets(self, distance: Tensor) -> Tensor:
-        buckets, offset = self.bias.buckets, 0
+        buckets, offset = self.bias.buckets, torch.zeros_like(distance)
         if self.bias.bidirectional:
             buckets //= 2
             offset = (distance > 0).long() * buckets

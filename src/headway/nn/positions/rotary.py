@@ -42,8 +42,15 @@ class Rotary(nn.Module):
             cos, sin = self._table(end, like)
             return cos[start:end], sin[start:end]
         positions = batch.positions
-        cos, sin = self._table(int(positions.max()) + 1, like)
-        return cos[positions], sin[positions]
+        if not isinstance(self.rotary.scaling, spec.RopeDynamic | spec.RopeLong):
+            cos, sin = self._table(int(positions.max()) + 1, like)
+            return cos[positions], sin[positions]
+        # Here frequencies follow the length: each row has those that it would have alone.
+        rows = positions.unbind() if batch.lengths is None else positions.split(batch.lengths)
+        tables = [self._table(int(row.max()) + 1, like) for row in rows]
+        join = torch.stack if batch.lengths is None else torch.cat
+        cos, sin = (join([table[i][row] for table, row in zip(tables, rows, strict=True)]) for i in (0, 1))
+        return cos, sin
 
     def _table(self, count: int, like: Tensor) -> Turn:
         key = (like.device, like.dtype, _regime(self.rotary, count))
@@ -56,6 +63,8 @@ class Rotary(nn.Module):
                 torch.cat((cos, cos), -1)[:, None].to(like.device, like.dtype),
                 torch.cat((-sin, sin), -1)[:, None].to(like.device, like.dtype),
             )
+            if isinstance(self.rotary.scaling, spec.RopeDynamic):
+                self._tables.clear()  # each length has its own: keep the last
             self._tables[key] = table
         return table
 

@@ -1,0 +1,1 @@
+"""Families that are not headway's own, each in one file."""

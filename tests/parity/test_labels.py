@@ -1,0 +1,51 @@
+"""Each kind of label of a classifier: one class, a score, several scores, several classes; named or inferred."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from parity.compare import assert_close
+from parity.inputs import collate, make_rows
+from parity.oracle import Cell, Pair, cells
+from parity.test_gradients import compare_gradients
+
+CLASSIFIERS = [cell for cell in cells() if cell.task in ("sequence-classification", "image-classification")]
+SCORES, CLASSES = torch.tensor([0.3, -1.2, 2.0]), torch.tensor([2, 0, 1])
+MANY = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+ONE = {"id2label": {0: "score"}, "label2id": {"score": 0}}
+
+KINDS: dict[str, tuple[dict[str, Any], torch.Tensor]] = {
+    "one-score": (ONE, SCORES),
+    "one-score-as-column": (ONE, SCORES[:, None]),
+    "scores": ({"problem_type": "regression"}, MANY * 1.7),
+    "class": ({"problem_type": "single_label_classification"}, CLASSES),
+    "classes": ({"problem_type": "multi_label_classification"}, MANY),
+    "classes-inferred": ({}, MANY),
+}
+
+
+# Where transformers has a classifier with a loss of its own, headway has that of all others.
+OTHERWISE = {
+    ("deberta-v2", "one-score"): "its logits are flattened when there are labels",
+    ("deberta-v2", "one-score-as-column"): "its logits are flattened when there are labels",
+    ("deberta-v2", "classes-inferred"): "labels in columns are taken for probabilities of one class",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cell", CLASSIFIERS, ids=str)
+def test_loss_of_labels(cell: Cell, kind: str) -> None:
+    values, labels = KINDS[kind]
+    both, inputs = Pair(cell, cell.values | values), collate(make_rows(cell))
+    ours, theirs = both.ours(**inputs, labels=labels), both.oracle(**inputs, labels=labels)
+    if (cell.model_type, kind) in OTHERWISE:
+        theirs.logits = both.oracle(**inputs).logits
+        loss = F.mse_loss if kind.startswith("one") else F.binary_cross_entropy_with_logits
+        theirs.loss = loss(theirs.logits, labels.view(theirs.logits.shape))
+    assert_close(ours, theirs)
+    ours.loss.backward()
+    theirs.loss.backward()
+    compare_gradients(both)
+    assert both.ours.config.problem_type == values.get("problem_type")
