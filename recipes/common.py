@@ -17,7 +17,7 @@ from zlib import crc32
 
 import torch
 from tokenizers import Tokenizer as Backend
-from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from headway import BertConfig, Tokenizer
 
@@ -81,6 +81,7 @@ def wordpiece(texts: Sequence[str], size: int, max_length: int, lowercase: bool 
     """A tokenizer of BERT's kind with a vocabulary of ``size`` learnt from ``texts``."""
     backend = Backend(models.WordPiece(unk_token="[UNK]"))  # type: ignore[call-arg]
     backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    backend.decoder = decoders.WordPiece()
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     alphabet = sorted({character.lower() if lowercase else character for character in CHARACTERS})
     backend.train_from_iterator(
@@ -94,7 +95,11 @@ def wordpiece(texts: Sequence[str], size: int, max_length: int, lowercase: bool 
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=list(ids.items())
     )
     return Tokenizer(
-        tokenizer_object=backend, model_max_length=max_length, do_lower_case=lowercase, tokenizer_class="BertTokenizer", **SPECIAL
+        tokenizer_object=backend,
+        model_max_length=max_length,
+        do_lower_case=lowercase,
+        tokenizer_class="BertTokenizer",
+        **SPECIAL,
     )
 
 
@@ -143,7 +148,8 @@ def train(
         optimizer.zero_grad()
         total += loss.item()
         if step % max(steps // 10, 1) == 0:
-            print(f"step {step:5d}  loss {total / max(steps // 10, 1):.4f}  {time.monotonic() - started:.0f} s", flush=True)
+            mean = total / max(steps // 10, 1)
+            print(f"step {step:5d}  loss {mean:.4f}  {time.monotonic() - started:.0f} s", flush=True)
             total = 0.0
     model.eval()
 

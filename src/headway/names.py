@@ -109,13 +109,13 @@ class Names:
 
 def each(ours: str, theirs: str, rows: Mapping[Any, Any]) -> dict[Any, Any]:
     """Put ``ours`` and ``theirs`` (where not empty) before every row: the rows of one layer become those of all."""
-    before = theirs and f"{theirs}."
+    before, above = theirs and f"{theirs}.", ours and f"{ours}."
 
     def stored(value: str | Stored) -> str | Stored:
         return Stored(before + value.name, value.layout) if isinstance(value, Stored) else before + value
 
     def canonical(key: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        return f"{ours}.{key}" if isinstance(key, str) else tuple(f"{ours}.{part}" for part in key)
+        return above + key if isinstance(key, str) else tuple(above + part for part in key)
 
     return {canonical(key): stored(value) for key, value in rows.items()}
 

@@ -55,12 +55,12 @@ UNREAD = ("cls.predictions.bias", "predictions.bias", "lm_head.bias", "shared.we
 # Small values for the fields that configs have, whatever the family.
 TINY: dict[str, Any] = {
     "vocab_size": 99,
-    **dict.fromkeys(("hidden_size", "d_model", "dim", "n_embd"), 32),
+    **dict.fromkeys(("hidden_size", "d_model", "dim", "n_embd", "word_embed_proj_dim"), 32),
     **dict.fromkeys(("num_hidden_layers", "n_layers", "n_layer", "num_layers", "encoder_layers"), 3),
     **dict.fromkeys(("decoder_layers", "num_decoder_layers"), 2),
     **dict.fromkeys(("num_attention_heads", "n_heads", "n_head", "num_heads"), 4),
     **dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 4),
-    **dict.fromkeys(("intermediate_size", "hidden_dim", "d_ff", "encoder_ffn_dim", "decoder_ffn_dim"), 48),
+    **dict.fromkeys(("intermediate_size", "hidden_dim", "d_ff", "ffn_dim", "encoder_ffn_dim", "decoder_ffn_dim"), 48),
     **dict.fromkeys(("max_position_embeddings", "n_positions"), 64),
     "num_key_value_heads": 2,
     "d_kv": 8,

@@ -15,6 +15,7 @@ class OPTConfig(PreTrainedConfig):
     hidden_size: int = 768
     num_hidden_layers: int = 12
     ffn_dim: int = 3072
+    word_embed_proj_dim: int = 768
     max_position_embeddings: int = 2048
     num_attention_heads: int = 12
     activation_function: str = "relu"
