@@ -33,7 +33,10 @@ class AutoConfig:
         """
         source = locate(pretrained_model_name_or_path, **take_source_keywords(kwargs))
         values = read_config(source)
-        kind = config_class(values.get("model_type") or infer_model_type(values, source))
+        model_type = values.get("model_type") or infer_model_type(values, source)
+        if not isinstance(model_type, str):
+            raise ConfigError(f"{source.where}: model_type in {source.config_name} is {model_type!r}, but it must be text.")
+        kind = config_class(model_type)
         return kind.from_dict({**values, "name_or_path": source.name}, **kwargs)
 
     @classmethod

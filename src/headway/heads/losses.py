@@ -18,9 +18,11 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean over the labels that are not -100; ``logits [..., classes]`` in float32, ``labels [...]`` int64.
 
     Raises:
-        InputError: a label is beyond the classes.
+        InputError: a label is beyond the classes, or there are more or fewer labels than rows of logits.
     """
-    logits, labels = logits.reshape(-1, logits.shape[-1]).float(), labels.reshape(-1)
+    if labels.numel() != logits.shape[:-1].numel() or labels.is_floating_point():
+        raise _misfit(labels, f"integers of shape {list(logits.shape[:-1])}")
+    logits, labels = logits.reshape(-1, logits.shape[-1]).float(), labels.reshape(-1).long()
     try:
         return F.cross_entropy(logits, labels, ignore_index=IGNORED)
     except IndexError:
@@ -38,12 +40,21 @@ def classification(logits: Tensor, labels: Tensor, config: PreTrainedConfig) -> 
         problem = _PROBLEMS[0] if logits.shape[-1] == 1 else _PROBLEMS[1] if integral else _PROBLEMS[2]
     match problem:
         case "regression":
+            if labels.numel() != logits.numel():
+                raise _misfit(labels, f"numbers of shape {list(logits.shape)}")
             return F.mse_loss(logits.float().squeeze(), labels.to(torch.float32).squeeze())
         case "single_label_classification":
             return cross_entropy(logits, labels)
         case "multi_label_classification":
+            if labels.shape != logits.shape:
+                raise _misfit(labels, f"numbers of shape {list(logits.shape)}")
             return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
     raise ConfigError(f"problem_type={problem!r} is unknown.{did_you_mean(problem, _PROBLEMS)} Use one of {_PROBLEMS}.")
+
+
+def _misfit(labels: Tensor, wanted: str) -> InputError:
+    kind = "numbers" if labels.is_floating_point() else "integers"
+    return InputError(f"Expected labels to be {wanted}, got {kind} of shape {list(labels.shape)}.")
 
 
 def by_token(logits: Tensor, labels: Tensor, batch: Batch) -> Tensor:
@@ -76,14 +87,16 @@ def span(start: Tensor, end: Tensor, starts: Tensor, ends: Tensor, keep: Tensor 
     """
     width = start.shape[1]
 
-    def one(logits: Tensor, at: Tensor) -> Tensor:
+    def one(logits: Tensor, at: Tensor, name: str) -> Tensor:
+        if at.numel() != len(logits):
+            raise InputError(f"Expected {name}_positions to have shape [{len(logits)}], got {list(at.shape)}.")
         at = at.reshape(len(logits)).clamp(0, width)
         if keep is not None:
             logits = logits.masked_fill(~keep, float("-inf"))
             at = at.where(F.pad(keep, (0, 1)).gather(1, at[:, None])[:, 0], width)
         return F.cross_entropy(logits.float(), at, ignore_index=width)
 
-    return (one(start, starts) + one(end, ends)) / 2
+    return (one(start, starts, "start") + one(end, ends, "end")) / 2
 
 
 def load_balance(router_logits: list[Tensor], top: int) -> Tensor:

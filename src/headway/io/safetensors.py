@@ -87,7 +87,7 @@ class SafetensorsFile:
         if entry.start % entry.dtype.itemsize:  # the format does not promise alignment, torch's kernels want it
             storage = storage.clone()
         tensor = torch.empty(0, dtype=entry.dtype)
-        return tensor.set_(storage, 0, entry.shape)  # type: ignore[call-overload, no-any-return]
+        return tensor.set_(storage, 0, entry.shape)  # type: ignore[call-overload]
 
 
 def read_header(path: Path) -> dict[str, Entry]:

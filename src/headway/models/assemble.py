@@ -141,15 +141,13 @@ class FamilyModel(PreTrainedModel):
         known = self.plan.targets
         for name in given:
             if name not in known:
-                takes = [*inspect.signature(type(self)._forward).parameters, *known]
-                raise InputError(
-                    f"{type(self).__name__} takes no argument {name!r}.{did_you_mean(name, takes)} Its labels are "
-                    f"{', '.join(known) or 'none, since it has no head'}."
-                )
+                takes = [*inspect.signature(type(self).forward).parameters, *known]
+                labels = f" Its labels are {', '.join(known)}." if known else " It has no head, so it takes no labels."
+                near = did_you_mean(name, takes)
+                raise InputError(f"{type(self).__name__} takes no argument {name!r}.{near or labels}")
+            if given[name] is not None and not isinstance(given[name], Tensor):
+                raise InputError(f"Expected {name} to be a tensor, got a {type(given[name]).__name__}; use torch.tensor.")
         return {name: value for name, value in given.items() if value is not None}
-
-    def _forward(self) -> Any:
-        raise TypeError("a kind of backbone says how it runs")
 
 
 class _Wants:
@@ -216,8 +214,7 @@ class TextModel(FamilyModel):
         targets = self._targets(labels)
         choices = 1
         if self.task == "multiple-choice":
-            given = input_ids if input_ids is not None else inputs_embeds
-            choices = 1 if given is None or given.dim() < 3 else given.shape[1]
+            choices = _choices(input_ids, inputs_embeds)
             input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds = (
                 None if x is None else x.flatten(0, 1)
                 for x in (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
@@ -226,8 +223,7 @@ class TextModel(FamilyModel):
         causal = self.is_causal
         if past_key_values is None and causal and self._caches(use_cache):
             past_key_values = Cache()
-        past = 0 if past_key_values is None else past_key_values.lengths
-        batch = batch_of(rows, width, device, attention_mask, position_ids, past)
+        batch = batch_of(rows, width, device, attention_mask, position_ids, _past(past_key_values))
         memory = _memory(encoder_hidden_states, encoder_attention_mask)
         wants = _Wants(self.config, output_attentions, output_hidden_states, output_router_logits)
         run = self._run(batch, wants, past_key_values, memory)
@@ -305,9 +301,11 @@ class EncoderDecoderModel(FamilyModel):
         """
         targets = self._targets(labels)
         choices = 1
-        if self.task == "multiple-choice" and input_ids is not None and input_ids.dim() == 3:
-            choices = input_ids.shape[1]
-            input_ids, attention_mask = (None if x is None else x.flatten(0, 1) for x in (input_ids, attention_mask))
+        if self.task == "multiple-choice" and encoder_outputs is None:
+            choices = _choices(input_ids, inputs_embeds)
+            input_ids, attention_mask, inputs_embeds = (
+                None if x is None else x.flatten(0, 1) for x in (input_ids, attention_mask, inputs_embeds)
+            )
         wants = _Wants(self.config, output_attentions, output_hidden_states)
         backbone: Any = self.backbone
         if encoder_outputs is None:
@@ -325,8 +323,10 @@ class EncoderDecoderModel(FamilyModel):
         rows, width, device = _shape(decoder_input_ids, decoder_inputs_embeds, "decoder_")
         if past_key_values is None and self._caches(use_cache, training=bool(targets)):
             past_key_values = Cache()
-        past = 0 if past_key_values is None else past_key_values.lengths
-        batch = batch_of(rows, width, device, decoder_attention_mask, None, past)
+        if rows != encoder.batch.rows:
+            raise InputError(f"decoder_input_ids has {rows} rows, but the encoder has {encoder.batch.rows}; give one for each.")
+        past = _past(past_key_values)
+        batch = batch_of(rows, width, device, decoder_attention_mask, None, past, "decoder_")
         run = self._run(batch, wants, past_key_values, Memory(encoder.x, encoder.batch))
         states = backbone.decode(Tokens(decoder_input_ids, decoder_inputs_embeds), run)
         states.encoder, states.choices = encoder, choices
@@ -379,7 +379,7 @@ class VisionModel(FamilyModel):
 
     def forward(
         self,
-        pixel_values: Tensor,
+        pixel_values: Tensor | None = None,
         interpolate_pos_encoding: bool = False,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
@@ -424,6 +424,11 @@ def shift_right(ids: Tensor, mask: Tensor | None, start: int) -> Tensor:
 def _shape(ids: Tensor | None, vectors: Tensor | None, prefix: str = "") -> tuple[int, int, torch.device]:
     if (ids is None) == (vectors is None):
         raise InputError(f"Pass either {prefix}input_ids or {prefix}inputs_embeds.")
+    for name, given in (("input_ids", ids), ("inputs_embeds", vectors)):
+        if given is not None and (not isinstance(given, Tensor) or given.is_floating_point() == (name == "input_ids")):
+            kind = given.dtype if isinstance(given, Tensor) else type(given).__name__
+            wanted = "integers" if name == "input_ids" else "floats"
+            raise InputError(f"Expected {prefix}{name} to be a tensor of {wanted}, got {kind}.")
     if ids is not None:
         if ids.dim() != 2:
             raise InputError(
@@ -439,6 +444,30 @@ def _shape(ids: Tensor | None, vectors: Tensor | None, prefix: str = "") -> tupl
             f"Expected {prefix}inputs_embeds to have shape [batch, seq_len, channels], got {list(vectors.shape)}."
         )
     return vectors.shape[0], vectors.shape[1], vectors.device
+
+
+def _choices(ids: Tensor | None, vectors: Tensor | None) -> int:
+    """How many choices each row of a multiple-choice input has."""
+    for name, given, shape in (
+        ("input_ids", ids, "[batch, choices, seq_len]"),
+        ("inputs_embeds", vectors, "[batch, choices, seq_len, channels]"),
+    ):
+        if given is not None and given.dim() != shape.count(",") + 1:
+            raise InputError(f"Expected {name} to have shape {shape}, got {list(given.shape)}.")
+    given = ids if ids is not None else vectors
+    return 1 if given is None else given.shape[1]
+
+
+def _past(cache: Cache | None) -> tuple[int, ...] | int:
+    """The tokens that ``cache`` holds of each row."""
+    if cache is None:
+        return 0
+    if not isinstance(cache, Cache):
+        raise InputError(
+            f"Expected past_key_values to be the cache that a call with use_cache=True returned, got a "
+            f"{type(cache).__name__}."
+        )
+    return cache.lengths
 
 
 def _memory(states: Tensor | None, mask: Tensor | None) -> Memory | None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from headway.config import PreTrainedConfig, read_config, take_source_keywords
+from headway.config import SOURCE_KEYWORDS, PreTrainedConfig, read_config, take_source_keywords
 from headway.errors import ConfigError, InputError, did_you_mean
 from headway.io.atomic import atomic_folder, write_file
 from headway.io.hub import locate
@@ -259,7 +259,7 @@ def _dtype(
     if dtype is None or isinstance(dtype, torch.dtype):
         return dtype
     found = getattr(torch, str(dtype).removeprefix("torch."), None)
-    if not isinstance(found, torch.dtype):
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
         raise InputError(f"dtype={dtype!r} is not a type of torch; use 'auto', 'float32', 'bfloat16' or 'float16'.")
     return found
 

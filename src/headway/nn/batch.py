@@ -25,6 +25,7 @@ class Batch:
         keep: boolean ``[rows, width]``, True at real tokens, where packed, else None.
         past: tokens of each row that a cache holds already; one number where all are equal.
         mask: an explicit attention mask of the caller's, ``[rows, 1 or heads, queries, keys]``, or None.
+        prefix: what stands before the names of the call's arguments, for messages.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class Batch:
         past: tuple[int, ...] | int = 0,
         positions: Tensor | None = None,
         mask: Tensor | None = None,
+        prefix: str = "",
     ) -> None:
         self.rows, self.width, self.device, self.past, self.mask = rows, width, device, past, mask
+        self.prefix = prefix
         self.lengths: tuple[int, ...] | None = None
         self.index: Tensor | None = None
         self.keep = keep
@@ -46,7 +49,7 @@ class Batch:
             self.lengths = tuple(keep.sum(1).tolist())
             if 0 in self.lengths:
                 row = self.lengths.index(0)
-                raise InputError(f"Row {row} of attention_mask is all zeros; each row needs one real token or more.")
+                raise InputError(f"Row {row} of {prefix}attention_mask is all zeros; each row needs one real token or more.")
             self.index = keep.flatten().nonzero().squeeze(1)
 
     @cached_property
@@ -136,6 +139,7 @@ def batch_of(
     attention_mask: Tensor | None = None,
     position_ids: Tensor | None = None,
     past: tuple[int, ...] | int = 0,
+    prefix: str = "",
 ) -> Batch:
     """The layout that a call's arguments ask for.
 
@@ -145,22 +149,31 @@ def batch_of(
         position_ids: ``[rows or 1, width]``.
         keep: boolean ``[rows, width]``, True at real tokens, where packed, else None.
         past: tokens of each row that the cache holds.
+        prefix: what stands before the names of the call's arguments, for messages.
 
     Raises:
-        InputError: a mask of another shape, or a row without a real token.
+        InputError: a mask or positions of another shape, or a row without a real token.
     """
+    if position_ids is not None and (
+        position_ids.dim() not in (1, 2) or tuple(position_ids.shape) not in ((width,), (1, width), (rows, width))
+    ):
+        raise InputError(f"Expected position_ids to have shape [{rows}, {width}], got {list(position_ids.shape)}.")
     if attention_mask is None:
-        return Batch(rows, width, device, past=past, positions=position_ids)
-    if attention_mask.dim() > 2:
-        mask = attention_mask if attention_mask.dim() == 4 else attention_mask[:, None]
-        return Batch(rows, width, device, past=past, positions=position_ids, mask=_boolean(mask))
-    if attention_mask.dim() != 2 or attention_mask.shape[0] != rows or attention_mask.shape[1] < width:
+        return Batch(rows, width, device, past=past, positions=position_ids, prefix=prefix)
+    if not isinstance(attention_mask, Tensor):
+        raise InputError(f"Expected {prefix}attention_mask to be a tensor, got a {type(attention_mask).__name__}.")
+    shape = attention_mask.shape
+    if len(shape) in (3, 4) and shape[0] in (1, rows) and shape[-2] in (1, width) and shape[-1] >= width:
+        mask = attention_mask if len(shape) == 4 else attention_mask[:, None]
+        return Batch(rows, width, device, past=past, positions=position_ids, mask=_boolean(mask), prefix=prefix)
+    if len(shape) != 2 or shape[0] != rows or shape[1] < width:
         raise InputError(
-            f"Expected attention_mask to have shape [{rows}, {width}], got {list(attention_mask.shape)}; pass one "
-            "number for each token, 1 for a real one and 0 for padding."
+            f"Expected {prefix}attention_mask to have shape [{rows}, {width}], got {list(shape)}; pass one number for "
+            "each token, 1 for a real one and 0 for padding."
         )
     keep = attention_mask[:, attention_mask.shape[1] - width :].bool()
-    return Batch(rows, width, device, keep=None if bool(keep.all()) else keep, past=past, positions=position_ids)
+    whole = bool(keep.all())
+    return Batch(rows, width, device, None if whole else keep, past, position_ids, prefix=prefix)
 
 
 def _boolean(mask: Tensor) -> Tensor:

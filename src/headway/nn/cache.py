@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from headway.errors import InputError
 from headway.nn.batch import Batch
 
 Row = tuple[Tensor, Tensor]
@@ -103,6 +104,8 @@ def split_rows(x: Tensor, batch: Batch) -> list[Tensor]:
 
 def _appended(old: Tensor, new: Tensor, past: tuple[int, ...] | int) -> Tensor:
     count = new.shape[2]
+    if old.shape[0] != new.shape[0]:
+        raise InputError(f"past_key_values holds {old.shape[0]} rows, but the input has {new.shape[0]}.")
     longest = past if isinstance(past, int) else max(past)
     if torch.is_grad_enabled() and (new.requires_grad or old.requires_grad) and isinstance(past, int):
         return torch.cat([old[:, :, :past], new], dim=2)

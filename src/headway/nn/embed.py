@@ -60,7 +60,20 @@ class Embed(nn.Module):
         """
         table = self.tokens if tokens is None else tokens
         assert table is not None
-        x = look_up(table, batch.pack(ids), "input_ids") if ids is not None else batch.pack(vectors)  # type: ignore[arg-type]
+        if ids is not None:
+            x = look_up(table, batch.pack(ids), f"{batch.prefix}input_ids")
+        else:
+            assert vectors is not None
+            if vectors.shape[-1] != table.embedding_dim:
+                raise InputError(
+                    f"{batch.prefix}inputs_embeds has {vectors.shape[-1]} channels, but this model's token vectors have "
+                    f"{table.embedding_dim}."
+                )
+            x = batch.pack(vectors)
+        if types is not None and tuple(types.shape) != (batch.rows, batch.width):
+            raise InputError(
+                f"Expected token_type_ids to have shape [{batch.rows}, {batch.width}], got {list(types.shape)}."
+            )
         if self.scale != 1.0:
             x = x * self.scale
         if self.types is not None:
@@ -91,6 +104,8 @@ class Embed(nn.Module):
         longest = int(positions.max()) + 1
         if longest > room:
             raise too_long(longest, room)
+        if int(positions.min()) < 0:
+            raise InputError(f"position_ids holds {int(positions.min())}, but positions start at 0.")
         return F.embedding(positions + self.offset, self.positions.weight)
 
 
@@ -117,11 +132,9 @@ class Patches(nn.Module):
 
     def forward(self, pixels: Tensor, interpolate: bool = False) -> Tensor:
         """``pixels [rows, channels, height, width]`` to vectors ``[rows, 1 + patches, channels]``."""
-        if pixels.dim() != 4 or pixels.shape[1] != self.channels:
-            raise InputError(
-                f"Expected pixel_values to have shape [batch, {self.channels}, height, width], got "
-                f"{list(pixels.shape)}."
-            )
+        if not isinstance(pixels, Tensor) or pixels.dim() != 4 or pixels.shape[1] != self.channels:
+            got = list(pixels.shape) if isinstance(pixels, Tensor) else f"a {type(pixels).__name__}"
+            raise InputError(f"Expected pixel_values to have shape [batch, {self.channels}, height, width], got {got}.")
         if not interpolate and tuple(pixels.shape[2:]) != self.image:
             raise InputError(
                 f"The image is {pixels.shape[2]} x {pixels.shape[3]} pixels, but this model expects {self.image[0]} x "
