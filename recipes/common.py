@@ -10,6 +10,7 @@ import argparse
 import random
 import re
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,16 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 from headway import BertConfig, Tokenizer
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "src" / "headway" / "embedded"
-SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+SPECIAL = {f"{role}_token": f"[{role.upper()}]" for role in ("pad", "unk", "cls", "sep", "mask")}
+VOWELS, CONSONANTS = ["a", "e", "i", "o", "u", "ai", "ei"], [*"bdfghjklmnprstvwz", "br", "kr", "st", "th"]
 CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:!?'\"()-&$%/"
 
 Words = Mapping[str, Sequence[str]]
+
+
+def words(name: str) -> dict[str, Any]:
+    """Templates and word lists of a recipe, from ``words/``."""
+    return tomllib.loads((Path(__file__).parent / "words" / f"{name}.toml").read_text())
 
 
 def arguments(task: str, steps: int, description: str | None) -> argparse.Namespace:
@@ -67,10 +74,7 @@ def held_out(text: str, share: float = 0.1) -> bool:
 
 def made_up(chance: random.Random, parts: int) -> str:
     """A name that nobody has, so that a model learns to read what stands around a name."""
-    name = "".join(
-        chance.choice("b d f g h j k l m n p r s t v w z br kr st th".split()) + chance.choice("a e i o u ai ei".split())
-        for _ in range(parts)
-    )
+    name = "".join(chance.choice(CONSONANTS) + chance.choice(VOWELS) for _ in range(parts))
     return capital(name + chance.choice(["", "", "n", "r", "s", "l", "m"]))
 
 

@@ -17,7 +17,9 @@ _connect = socket.socket.connect
 
 
 def _connect_to_loopback(self: socket.socket, address: Any) -> None:
-    if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(("127.", "::1", "localhost")):
+    if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(
+        ("127.", "::1", "localhost")
+    ):
         raise OSError(f"tests have no network, and one asked for {address}")
     _connect(self, address)
 

@@ -111,6 +111,8 @@ class PreTrainedConfig(_Fields):
                 setattr(self, name, value)
         if num_labels is not None:
             self.num_labels = num_labels
+        if self.label2id is None and self.id2label is not None:
+            self.label2id = {label: index for index, label in self.id2label.items()}
 
     # --- names -----------------------------------------------------------------------------------------------------
 

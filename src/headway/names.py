@@ -78,10 +78,11 @@ class Reshaped:
 
 @dataclass(frozen=True)
 class Stored:
-    """The checkpoint's side of a row: a name template and how the tensor lies there."""
+    """The checkpoint's side of a row: a name template, how the tensor lies there, and names that other files use."""
 
     name: str
     layout: Layout = Same()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,13 @@ class Names:
 
     ``prefix`` is the attribute under which the checkpoint keeps the backbone beside a head; ``prefixes`` overrides it
     by head. ``backbone`` and ``heads[head]`` map canonical templates (one, or several that a layout joins) to stored
-    ones. ``also`` lists further stored names of a tensor that old or duplicated files use, and ``ignore`` stored
-    names that hold no parameter.
+    ones. ``ignore`` lists stored names that hold no parameter.
     """
 
     prefix: str
     backbone: Mapping[Any, str | Stored]
     heads: Mapping[str, Mapping[str, str | Stored]] = field(default_factory=dict)
     prefixes: Mapping[str, str] = field(default_factory=dict)
-    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
 
     def prefix_for(self, head: str) -> str:
@@ -112,7 +111,9 @@ def each(ours: str, theirs: str, rows: Mapping[Any, Any]) -> dict[Any, Any]:
     before, above = theirs and f"{theirs}.", ours and f"{ours}."
 
     def stored(value: str | Stored) -> str | Stored:
-        return Stored(before + value.name, value.layout) if isinstance(value, Stored) else before + value
+        if isinstance(value, str):
+            return before + value
+        return Stored(before + value.name, value.layout, tuple(before + name for name in value.also))
 
     def canonical(key: str | tuple[str, ...]) -> str | tuple[str, ...]:
         return above + key if isinstance(key, str) else tuple(above + part for part in key)
@@ -172,12 +173,21 @@ class Templates:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a canonical tensor lies in a file: the stored name, the layout, its part, and all parts of the tensor."""
+    """Where a canonical tensor lies in a file: the stored name, the layout, its part, and all parts of the tensor.
+
+    ``also`` holds further names that files use for the stored tensor.
+    """
 
     stored: str
     layout: Layout
     part: int
     parts: tuple[str, ...]
+    also: tuple[str, ...] = ()
+
+    def under(self, path: str) -> Place:
+        """The same place in a larger model that holds this one at ``path`` (with its dot)."""
+        parts, also = (tuple(path + name for name in names) for names in (self.parts, self.also))
+        return Place(path + self.stored, self.layout, self.part, parts, also)
 
 
 class Translation:
@@ -215,20 +225,18 @@ class Translation:
                 raise ConfigError(f"No row of the family's table of names covers the parameter {name!r}; add one.")
             return Place(stored, Same(), 0, (name,))
         (row, part, group), bound = found
-        return Place(
-            row.name.format(**bound) + leaf,
-            row.layout,
-            part,
-            tuple(template.format(**bound) + leaf for template in group),
-        )
-
-    def spellings(self, stored: str) -> Iterator[str]:
-        """Further names that files use for the stored tensor ``stored`` (without the backbone's prefix)."""
-        yield from self._names.also.get(stored, ())
-        if ".LayerNorm." in f".{stored}":
-            head, leaf = stored.rsplit(".", 1)
-            yield f"{head}.{'gamma' if leaf == 'weight' else 'beta'}"
+        stored, *also = (name.format(**bound) + leaf for name in (row.name, *row.also))
+        parts = tuple(template.format(**bound) + leaf for template in group)
+        return Place(stored, row.layout, part, parts, (*also, *older_spellings(stored)))
 
     def ignores(self, stored: str) -> bool:
         """Is ``stored`` (without any prefix) a name that holds no parameter?"""
         return self._ignored.find(stored) is not None
+
+
+def older_spellings(stored: str) -> tuple[str, ...]:
+    """What conversions from TensorFlow call a tensor of a ``LayerNorm``; of other modules, nothing."""
+    module, _, leaf = stored.rpartition(".")
+    if module.rpartition(".")[2] != "LayerNorm" or leaf not in LEAVES:
+        return ()
+    return (f"{module}.{'gamma' if leaf == 'weight' else 'beta'}",)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from headway.errors import ConfigError
+
 # --- norms: the width is that of the place where they stand -------------------------------------------------------
 
 
@@ -408,14 +410,15 @@ class Predict:
 class Vocabulary:
     """A linear layer to the vocabulary, tied to the token table by ``tie``.
 
-    ``tie`` is "always", "never", or "if_absent": tied only where the file brings no tensor of its own.
+    ``tie`` is "always", "never", or "if_absent": tied only where the file brings no tensor of its own; None follows
+    the config's ``tie_word_embeddings``.
     ``offset`` adds a stored, untrained row to the logits; ``scale`` multiplies the states before them.
     """
 
     read: Read = EveryToken()
     dense: Dense | None = None
     bias: bool = False
-    tie: str = "always"
+    tie: str | None = None
     offset: bool = False
     scale: float = 1.0
 
@@ -441,6 +444,15 @@ class ReplacedTokenDetection:
 
 
 Recipe = Predict | Vocabulary | SentencePairPretraining | ReplacedTokenDetection
+
+
+def head_width(width: int, heads: int) -> int:
+    """Channels of one of ``heads`` that share ``width`` evenly; raises ``ConfigError`` where they cannot."""
+    if heads < 1 or width % heads:
+        raise ConfigError(
+            f"{width} channels cannot be shared by {heads} attention heads evenly; change one of the two."
+        )
+    return width // heads
 
 
 def repeat(layer: Layer, count: int) -> tuple[Layer, ...]:

@@ -71,6 +71,18 @@ def result(output: Any) -> Tensor:
 @unstretched
 @torch.no_grad()
 def test_pieces_are_the_whole(cell: Cell, chunks: tuple[int, ...]) -> None:
+    compare_pieces(cell, chunks)
+
+
+@pytest.mark.xfail(strict=True, reason="keys are cached as they were turned when the row was shorter, as elsewhere")
+@every_cell(lambda cell: decodes(cell) and stretches(cell))
+@torch.no_grad()
+def test_pieces_are_the_whole_where_frequencies_follow_the_length(cell: Cell) -> None:
+    compare_pieces(cell, (1,) * 7 + (3,))
+
+
+def compare_pieces(cell: Cell, chunks: tuple[int, ...]) -> None:
+    """One pass over ``chunks`` together gives what a pass for each gives."""
     text = Text(pair(cell), collate(make_rows(cell)))
     ids = text.ids[:, : sum(chunks)]
     whole, cache, pieces = text.run(ids, use_cache=False), None, []

@@ -12,12 +12,16 @@ from headway.spec import EncoderDecoder
 from parity.compare import assert_close
 from parity.inputs import collate, make_labels, make_rows, merge
 from parity.matrix import every_cell
-from parity.oracle import Cell, oracle_class, pair
-
+from parity.oracle import Cell, Pair, oracle_class, pair
 
 # Families whose first position transformers calls by its row in the table, which comes after the padding id's.
 # headway counts the positions that callers give from 0, whatever the family.
 COUNTED_FROM_PADDING = ("roberta",)
+
+
+def first_position(both: Pair) -> int:
+    """What transformers calls position 0."""
+    return embed_of(both.ours).positions.offset if both.cell.model_type in COUNTED_FROM_PADDING else 0
 
 
 def takes_positions(cell: Cell) -> bool:
@@ -73,5 +77,30 @@ def test_vectors_in_place_of_ids(cell: Cell, side: str | None) -> None:
 def test_given_positions(cell: Cell) -> None:
     both, inputs = pair(cell), collate(make_rows(cell))
     positions = torch.arange(cell.setting.width) + torch.tensor([[0], [3], [8]])
-    shift = embed_of(both.ours).positions.offset if cell.model_type in COUNTED_FROM_PADDING else 0
-    assert_close(both.ours(**inputs, position_ids=positions), both.oracle(**inputs, position_ids=positions + shift))
+    theirs = both.oracle(**inputs, position_ids=positions + first_position(both))
+    assert_close(both.ours(**inputs, position_ids=positions), theirs)
+
+
+# Families whose embeddings transformers multiplies by the mask, so that it must be one number a token.
+ONE_A_TOKEN = ("deberta-v2",)
+
+
+def takes_masks(cell: Cell) -> bool:
+    """Does the oracle follow a mask that says for each query which keys it sees?"""
+    return not (cell.sees or cell.has_encoder_and_decoder or cell.model_type in ONE_A_TOKEN)
+
+
+@every_cell(lambda cell: cell.task == "base" and cell.variant == "plain" and takes_masks(cell))
+@torch.no_grad()
+def test_given_masks(cell: Cell) -> None:
+    """A mask for each query is followed as it is, true or 0 where the query sees the key."""
+    both, inputs = pair(cell), collate(make_rows(cell))
+    width = cell.setting.width
+    seen = torch.rand(3, width, width, generator=torch.Generator().manual_seed(5)) < 0.5
+    seen = (seen | torch.eye(width, dtype=torch.bool))[:, None]
+    additive = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)
+    # Some families would count positions from the mask.
+    given = {"position_ids": torch.arange(width)[None] + first_position(both)} if takes_positions(cell) else {}
+    theirs = both.oracle(**inputs, **given, attention_mask=additive)
+    for mask in (seen, seen[:, 0], seen.long(), additive):
+        assert_close(both.ours(**inputs, attention_mask=mask), theirs)

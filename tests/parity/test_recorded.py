@@ -8,6 +8,7 @@ from parity.inputs import collate, make_rows
 from parity.matrix import every_cell
 from parity.oracle import Cell, pair
 
+SIDES = pytest.mark.parametrize("side", ["right", "left"])
 ASKED = {"output_hidden_states": True, "output_attentions": True}
 
 
@@ -22,7 +23,7 @@ def test_recorded(cell: Cell) -> None:
     assert kinds == [name for name in ours if isinstance(ours[name], tuple)] or "router_logits" in ours
 
 
-@pytest.mark.parametrize("side", ["right", "left"])
+@SIDES
 @every_cell(lambda cell: not cell.sees)
 @torch.no_grad()
 def test_recorded_of_a_padded_batch(cell: Cell, side: str) -> None:
@@ -32,6 +33,41 @@ def test_recorded_of_a_padded_batch(cell: Cell, side: str) -> None:
     for number, row in enumerate(rows):
         alone = collate([row])
         assert_close(row_of(ours, number, batch), row_of(both.oracle(**alone, **ASKED), 0, alone), f"row {number}")
+
+
+@SIDES
+@every_cell(lambda cell: cell.has_encoder_and_decoder and cell.task in ("base", "seq2seq-lm"))
+@torch.no_grad()
+def test_recorded_where_the_encoder_alone_is_padded(cell: Cell, side: str) -> None:
+    both, rows = pair(cell), make_rows(cell, ragged=True)
+    rows = [{**row, "decoder_input_ids": row["decoder_input_ids"][:5]} for row in rows]
+    batch = collate(rows, side)
+    del batch["decoder_attention_mask"]
+    ours = both.ours(**batch, **ASKED)
+    for number, row in enumerate(rows):
+        alone = collate([row])
+        assert_close(row_of(ours, number, batch), row_of(both.oracle(**alone, **ASKED), 0, alone), f"row {number}")
+
+
+@SIDES
+@every_cell(lambda cell: cell.task == "causal-lm" and cell.variant in ("plain", "window"))
+@torch.no_grad()
+def test_weights_of_a_chunk_after_a_padded_prompt(cell: Cell, side: str) -> None:
+    """Each row's weights run over all its tokens, from column 0, those in the cache first."""
+    both, rows = pair(cell), make_rows(cell, ragged=True)
+    for row in rows:
+        row.pop("token_type_ids", None)
+    more = [{"input_ids": ids} for ids in torch.arange(5, 11).split((2, 1, 3))]
+    chunk, cache = collate(more, side), both.ours(**collate(rows, side), use_cache=True).past_key_values
+    ours = both.ours(**chunk, past_key_values=cache, output_attentions=True).attentions
+    for number, (row, tail) in enumerate(zip(rows, more, strict=True)):
+        whole = torch.cat([row["input_ids"], tail["input_ids"]])[None]
+        theirs = both.oracle(input_ids=whole, output_attentions=True).attentions
+        keep, count = chunk["attention_mask"][number].bool(), len(tail["input_ids"])
+        for layer, expected in zip(ours, theirs, strict=True):
+            found = layer[number : number + 1, :, keep]
+            assert_close(found[..., : whole.shape[1]], expected[:, :, -count:])
+            assert not found[..., whole.shape[1] :].any()
 
 
 @every_cell(lambda cell: cell.task == "base")

@@ -20,7 +20,9 @@ from headway.models.plan import BASE, tasks_of
 from headway.registry import families
 from small import PAIRS, inputs_for, one_sentence, same_state, small_config, small_model
 
-AUTO = [kind for kind in vars(auto).values() if isinstance(kind, type) and hasattr(kind, "task") and "Auto" in kind.__name__]
+AUTO = [
+    kind for kind in vars(auto).values() if isinstance(kind, type) and hasattr(kind, "task") and "Auto" in kind.__name__
+]
 AUTO = [kind for kind in AUTO if not kind.__name__.startswith("_")]
 
 
@@ -33,7 +35,9 @@ def test_a_class_is_made_once() -> None:
 
 def test_what_a_class_says_of_itself() -> None:
     kind = headway.BertForSequenceClassification
-    assert (kind.__name__, kind.__qualname__, kind.__module__) == (("BertForSequenceClassification",) * 2 + ("headway",))
+    assert (kind.__name__, kind.__qualname__, kind.__module__) == (
+        ("BertForSequenceClassification",) * 2 + ("headway",)
+    )
     assert issubclass(kind, PreTrainedModel)
     assert kind.config_class is BertConfig
     assert kind.base_model_prefix == "bert"
@@ -58,14 +62,7 @@ def test_every_class_by_name(name: str) -> None:
 
 def test_the_names_of_the_field() -> None:
     """Class names that checkpoints carry in ``architectures``."""
-    expected = """
-        BertModel BertForMaskedLM BertForPreTraining BertForNextSentencePrediction BertForMultipleChoice
-        BertForQuestionAnswering BertForTokenClassification BertForSequenceClassification BertLMHeadModel
-        RobertaForMaskedLM DistilBertForSequenceClassification AlbertForPreTraining ElectraForPreTraining
-        DebertaV2ForTokenClassification GPT2Model GPT2LMHeadModel GPT2ForSequenceClassification LlamaForCausalLM
-        LlamaForTokenClassification MistralForCausalLM MixtralForCausalLM T5ForConditionalGeneration T5Model
-        BartForConditionalGeneration BartForCausalLM BartForSequenceClassification ViTForImageClassification ViTModel
-    """.split()
+    expected = ["BertModel", "BertForMaskedLM", "BertForPreTraining", "BertForNextSentencePrediction", "BertForMultipleChoice", "BertForQuestionAnswering", "BertForTokenClassification", "BertForSequenceClassification", "BertLMHeadModel", "RobertaForMaskedLM", "DistilBertForSequenceClassification", "AlbertForPreTraining", "ElectraForPreTraining", "DebertaV2ForTokenClassification", "GPT2Model", "GPT2LMHeadModel", "GPT2ForSequenceClassification", "LlamaForCausalLM", "LlamaForTokenClassification", "MistralForCausalLM", "MixtralForCausalLM", "T5ForConditionalGeneration", "T5Model", "BartForConditionalGeneration", "BartForCausalLM", "BartForSequenceClassification", "ViTForImageClassification", "ViTModel"]
     assert not [name for name in expected if not hasattr(headway, name)]
 
 
@@ -201,7 +198,9 @@ def test_from_config_takes_dtype_and_attention() -> None:
 
 
 def test_a_model_wants_a_config() -> None:
-    with pytest.raises(ConfigError, match=r"BertModel expects a config .* got str; .* BertModel\.from_pretrained") as caught:
+    with pytest.raises(
+        ConfigError, match=r"BertModel expects a config .* got str; .* BertModel\.from_pretrained"
+    ) as caught:
         headway.BertModel("bert-base-uncased")
     one_sentence(caught.value)
 

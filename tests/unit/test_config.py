@@ -146,6 +146,11 @@ def test_num_labels_that_agrees_keeps_the_names_and_another_replaces_them(tmp_pa
     assert config.label2id["LABEL_4"] == 4
 
 
+def test_a_file_with_one_direction_of_names(tmp_path: Path) -> None:
+    folder = write(tmp_path, model_type="bert", id2label={"0": "neg", "1": "pos"}, label2id=None)
+    assert AutoConfig.from_pretrained(folder).label2id == {"neg": 0, "pos": 1}
+
+
 def test_names_given_by_the_user() -> None:
     config = BertConfig(id2label={0: "no", 1: "yes"}, label2id={"no": 0, "yes": 1})
     assert (config.num_labels, config.label2id) == (2, {"no": 0, "yes": 1})

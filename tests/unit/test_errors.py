@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -267,7 +266,9 @@ def test_a_config_that_contradicts_itself(folder: Path) -> None:
         AutoModel.from_config(small_config("llama", num_key_value_heads=3))
 
 
-@pytest.mark.parametrize(("name", "value"), [("hidden_size", "wide"), ("num_hidden_layers", None), ("hidden_act", 3)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("hidden_size", "wide"), ("num_hidden_layers", None), ("num_attention_heads", "2")]
+)
 def test_a_field_of_the_wrong_type(folder: Path, name: str, value: Any) -> None:
     write_config(folder, **{name: value})
     refused(folder, ConfigError, name)
@@ -334,7 +335,9 @@ def test_ids_without_a_batch_axis(model_type: str) -> None:
     model = small_model(model_type)
     text = wrong(model, input_ids=IDS[0])
     assert text.startswith("Expected input_ids to have shape [batch, seq_len], got [3]")
-    assert wrong(model, input_ids=IDS[None]).startswith("Expected input_ids to have shape [batch, seq_len], got [1, 2, 3]")
+    assert wrong(model, input_ids=IDS[None]).startswith(
+        "Expected input_ids to have shape [batch, seq_len], got [1, 2, 3]"
+    )
     wrong(model, "input_ids", input_ids=torch.tensor(5))
     wrong(model, "no token", input_ids=torch.zeros(1, 0, dtype=torch.int64))
     wrong(model, "no token", input_ids=torch.zeros(0, 3, dtype=torch.int64))
@@ -404,7 +407,7 @@ def test_a_mask_of_another_shape(shape: tuple[int, ...]) -> None:
 def test_a_mask_with_a_row_of_zeros() -> None:
     mask = torch.tensor([[1, 1, 1], [0, 0, 0]])
     for model_type in ("bert", "llama", "t5"):
-        wrong(small_model(model_type), "Row 1", "attention mask", input_ids=IDS, attention_mask=mask)
+        wrong(small_model(model_type), "Row 1", "attention_mask", input_ids=IDS, attention_mask=mask)
 
 
 def test_a_mask_that_is_no_tensor() -> None:
@@ -446,7 +449,12 @@ def test_both_or_neither_of_ids_and_vectors(model_type: str) -> None:
 
 @pytest.mark.parametrize(
     ("argument", "nearest"),
-    [("input_id", "input_ids"), ("attention_masks", "attention_mask"), ("label", "labels"), ("output_attention", "output_attentions")],
+    [
+        ("input_id", "input_ids"),
+        ("attention_masks", "attention_mask"),
+        ("label", "labels"),
+        ("output_attention", "output_attentions"),
+    ],
 )
 def test_an_unknown_argument_of_forward(argument: str, nearest: str) -> None:
     model = small_model("bert", "sequence-classification")
@@ -456,6 +464,8 @@ def test_an_unknown_argument_of_forward(argument: str, nearest: str) -> None:
 
 def test_labels_for_a_model_without_a_head() -> None:
     wrong(small_model("bert"), "'labels'", "no head", input_ids=IDS, labels=torch.ones(2))
+    model = small_model("electra", "pretraining")
+    wrong(model, "labels", "[2, 3]", input_ids=IDS, labels=torch.zeros(2, 2))
     wrong(small_model("vit"), "'labels'", pixel_values=torch.zeros(1, 3, 8, 8), labels=torch.ones(1))
 
 
@@ -514,8 +524,12 @@ def test_positions_of_answers() -> None:
     model = small_model("bert", "question-answering")
     spans = torch.tensor([0, 1])
     assert model(input_ids=IDS, start_positions=spans, end_positions=spans).loss.dim() == 0
-    wrong(model, "start_positions", input_ids=IDS, start_positions=torch.zeros(3, dtype=torch.int64), end_positions=spans)
-    wrong(model, "end_positions", input_ids=IDS, start_positions=spans, end_positions=torch.zeros(2, 2, dtype=torch.int64))
+    wrong(
+        model, "start_positions", input_ids=IDS, start_positions=torch.zeros(3, dtype=torch.int64), end_positions=spans
+    )
+    wrong(
+        model, "end_positions", input_ids=IDS, start_positions=spans, end_positions=torch.zeros(2, 2, dtype=torch.int64)
+    )
 
 
 def test_choices() -> None:
@@ -588,7 +602,10 @@ def test_a_failed_pass_leaves_no_trace() -> None:
 
 
 def test_a_head_that_makes_no_sense() -> None:
-    for auto, model_type in ((headway.AutoModelForImageClassification, "bert"), (headway.AutoModelForSeq2SeqLM, "gpt2")):
+    for auto, model_type in (
+        (headway.AutoModelForImageClassification, "bert"),
+        (headway.AutoModelForSeq2SeqLM, "gpt2"),
+    ):
         with pytest.raises(ValueError, match="^Unrecognized configuration class") as caught:
             auto.from_config(small_config(model_type))
         assert isinstance(caught.value, ConfigError)
@@ -602,6 +619,3 @@ def test_the_files_of_a_failed_load_are_as_they_were(folder: Path) -> None:
             AutoModel.from_pretrained(folder, **options)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert load_file(folder / "model.safetensors")
-
-
-Check = Callable[[], None]

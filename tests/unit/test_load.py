@@ -67,9 +67,7 @@ def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 
 @pytest.mark.parametrize(("model_type", "task"), PAIRS)
-def test_what_is_saved_is_loaded(
-    tmp_path: Path, model_type: str, task: str, said: Callable[[], list[str]]
-) -> None:
+def test_what_is_saved_is_loaded(tmp_path: Path, model_type: str, task: str, said: Callable[[], list[str]]) -> None:
     model = small_model(model_type, task)
     model.save_pretrained(tmp_path)
     again, info = type(model).from_pretrained(tmp_path, output_loading_info=True)
@@ -114,7 +112,9 @@ def test_a_head_into_a_base_leaves_the_head_over_and_says_nothing(
     assert said() == []
 
 
-@pytest.mark.parametrize("model_type", ["bert", "roberta", "distilbert", "electra", "gpt2", "llama", "t5", "bart", "vit"])
+@pytest.mark.parametrize(
+    "model_type", ["bert", "roberta", "distilbert", "electra", "gpt2", "llama", "t5", "bart", "vit"]
+)
 def test_any_head_into_any_other(tmp_path: Path, model_type: str) -> None:
     """The backbone is the same, whichever head's prefix the file uses."""
     halves = {"causal-lm", "token-classification"} if model_type in ("t5", "bart") else set()
@@ -152,9 +152,7 @@ def test_a_head_on_half_of_an_encoder_decoder(tmp_path: Path, model_type: str) -
         one_sentence(caught.value)
 
 
-def test_a_pooler_that_the_file_lacks_is_new_and_reported(
-    tmp_path: Path, said: Callable[[], list[str]]
-) -> None:
+def test_a_pooler_that_the_file_lacks_is_new_and_reported(tmp_path: Path, said: Callable[[], list[str]]) -> None:
     folder = small_checkpoint(tmp_path, "bert", "masked-lm")
     model = AutoModel.from_pretrained(folder)
     assert set(model.load_report.new) == {"backbone.pooler.dense.weight", "backbone.pooler.dense.bias"}
@@ -164,9 +162,7 @@ def test_a_pooler_that_the_file_lacks_is_new_and_reported(
 
 
 def test_another_number_of_labels_makes_a_new_head(classifier: Path, said: Callable[[], list[str]]) -> None:
-    model, info = AutoModelForSequenceClassification.from_pretrained(
-        classifier, num_labels=7, output_loading_info=True
-    )
+    model, info = AutoModelForSequenceClassification.from_pretrained(classifier, num_labels=7, output_loading_info=True)
     assert model.head.out.weight.shape == (7, 16)
     assert info["mismatched_keys"] == {("head.out.weight", (3, 16), (7, 16)), ("head.out.bias", (3,), (7,))}
     (text,) = said()

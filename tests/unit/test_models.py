@@ -84,7 +84,11 @@ def test_a_config_of_the_callers_own(tmp_path: Path) -> None:
 
 def test_an_unknown_keyword_offers_the_nearest(tmp_path: Path) -> None:
     folder = small_checkpoint(tmp_path, "bert")
-    for keyword, nearest in (("num_lables", "num_labels"), ("hidden_sizes", "hidden_size"), ("devise_map", "device_map")):
+    for keyword, nearest in (
+        ("num_lables", "num_labels"),
+        ("hidden_sizes", "hidden_size"),
+        ("devise_map", "device_map"),
+    ):
         with pytest.raises(InputError, match=rf"'{keyword}'.*Did you mean '{nearest}'\?") as caught:
             AutoModel.from_pretrained(folder, **{keyword: 1})
         one_sentence(caught.value)

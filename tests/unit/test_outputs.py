@@ -138,7 +138,12 @@ def test_every_models_tuple_is_its_output_in_order(model_type: str, task: str) -
     assert len(values) == len(output)
     assert torch.equal(values[0], output[0])
     assert all(value is not None for value in output.values())
-    assert set(output) <= set(type(output).fields) | {"prediction_logits", "seq_relationship_logits", "sop_logits", "logits"}
+    assert set(output) <= set(type(output).fields) | {
+        "prediction_logits",
+        "seq_relationship_logits",
+        "sop_logits",
+        "logits",
+    }
 
 
 def test_the_config_can_ask_for_tuples_and_records() -> None:

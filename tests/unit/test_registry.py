@@ -13,7 +13,14 @@ import torch
 from torch import nn
 
 import headway
-from headway import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel, registry
+from headway import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+    registry,
+)
 from headway.errors import ConfigError
 from headway.families import bert
 from headway.registry import Family, families, find_family, register
@@ -61,7 +68,13 @@ def test_a_family_knows_its_model_type_and_title() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "nearest"),
-    [("brt", "bert"), ("Bert", "bert"), ("roberta-base", "roberta"), ("mixtrall", "mixtral"), ("deberta_v2", "deberta-v2")],
+    [
+        ("brt", "bert"),
+        ("Bert", "bert"),
+        ("roberta-base", "roberta"),
+        ("mixtrall", "mixtral"),
+        ("deberta_v2", "deberta-v2"),
+    ],
 )
 def test_an_unknown_model_type_offers_the_nearest(asked: str, nearest: str) -> None:
     with pytest.raises(ConfigError, match=f"'{asked}' is not known to headway. Did you mean '{nearest}'") as caught:

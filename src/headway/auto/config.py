@@ -35,7 +35,9 @@ class AutoConfig:
         values = read_config(source)
         model_type = values.get("model_type") or infer_model_type(values, source)
         if not isinstance(model_type, str):
-            raise ConfigError(f"{source.where}: model_type in {source.config_name} is {model_type!r}, but it must be text.")
+            raise ConfigError(
+                f"{source.where}: model_type in {source.config_name} is {model_type!r}, but it must be text."
+            )
         kind = config_class(model_type)
         return kind.from_dict({**values, "name_or_path": source.name}, **kwargs)
 

@@ -2,23 +2,10 @@
 
 from typing import Any
 
+from headway import spec
 from headway.families import bert
 from headway.names import Names, each
 from headway.registry import Family, register
-from headway.spec import (
-    Dense,
-    Encoder,
-    LayerNorm,
-    Learned,
-    Pooled,
-    Pooler,
-    Predict,
-    Recipe,
-    SentencePairPretraining,
-    Stack,
-    TokenTypes,
-    Vocabulary,
-)
 
 
 class AlbertConfig(bert.BertConfig):
@@ -39,8 +26,8 @@ class AlbertConfig(bert.BertConfig):
     eos_token_id: int | list[int] | None = 3
 
 
-def architecture(c: AlbertConfig) -> Encoder:
-    plain = bert.stack(c, Learned(c.max_position_embeddings), TokenTypes(c.type_vocab_size), c.embedding_size)
+def architecture(c: AlbertConfig) -> spec.Encoder:
+    plain = bert.stack(c, spec.Learned(c.max_position_embeddings), spec.TokenTypes(c.type_vocab_size), c.embedding_size)
     inner = c.inner_group_num
     order = tuple(
         step * c.num_hidden_groups // c.num_hidden_layers * inner + i
@@ -48,14 +35,13 @@ def architecture(c: AlbertConfig) -> Encoder:
         for i in range(inner)
     )
     layers = plain.layers[:1] * (c.num_hidden_groups * inner)
-    return Encoder(Stack(c.hidden_size, plain.embed, layers, order=order), Pooler(c.hidden_size))
+    return spec.Encoder(spec.Stack(c.hidden_size, plain.embed, layers, order=order), spec.Pooler(c.hidden_size))
 
 
-def heads(c: Any) -> dict[str, Recipe]:
-    tie = "always" if c.tie_word_embeddings else "never"
-    dense = Dense(c.hidden_act, c.embedding_size, LayerNorm(c.layer_norm_eps))
-    lm = Vocabulary(dense=dense, bias=True, tie=tie)
-    pair = SentencePairPretraining(lm, Predict(Pooled()), "sentence_order_label", "sop_logits")
+def heads(c: Any) -> dict[str, spec.Recipe]:
+    dense = spec.Dense(c.hidden_act, c.embedding_size, spec.LayerNorm(c.layer_norm_eps))
+    lm = spec.Vocabulary(dense=dense, bias=True)
+    pair = spec.SentencePairPretraining(lm, spec.Predict(spec.Pooled()), "sentence_order_label", "sop_logits")
     return {"masked-lm": lm, "pretraining": pair}
 
 
@@ -72,19 +58,16 @@ def names(c: AlbertConfig) -> Names:
     for i in range(c.num_hidden_groups * c.inner_group_num):
         group, inner = divmod(i, c.inner_group_num)
         backbone |= each(f"layers.{i}", f"encoder.albert_layer_groups.{group}.albert_layers.{inner}", layer)
-    bias, also, unread = bert.lm_bias(c, "predictions")
     lm = {
         "lm.hidden.dense": "predictions.dense",
         "lm.hidden.norm": "predictions.LayerNorm",
-        "lm.decoder.weight": "predictions.decoder.weight",
-        "lm.decoder.bias": bias,
+        **bert.lm_output(c, "predictions"),
     }
     return Names(
         "albert",
         backbone,
         heads={"masked-lm": lm, "pretraining": {**lm, "pair": "sop_classifier.classifier"}},
-        also=also,
-        ignore=("embeddings.position_ids", *unread),
+        ignore=("embeddings.position_ids",),
     )
 
 

@@ -2,27 +2,10 @@
 
 from typing import Any, ClassVar
 
+from headway import spec
 from headway.config import PreTrainedConfig
 from headway.names import Names, Reshaped, Stored, each
 from headway.registry import Family, register
-from headway.spec import (
-    Attention,
-    DecoderTokens,
-    Dense,
-    Embed,
-    EncoderDecoder,
-    LastEos,
-    Layer,
-    LayerNorm,
-    Learned,
-    Mlp,
-    PostNorm,
-    Predict,
-    Recipe,
-    Stack,
-    Vocabulary,
-    repeat,
-)
 
 
 class BartConfig(PreTrainedConfig):
@@ -60,35 +43,34 @@ class BartConfig(PreTrainedConfig):
     label2id: dict[str, int] | None = {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}  # noqa: RUF012
 
 
-def stack(c: Any, side: str, causal: bool) -> Stack:
-    norm, heads = LayerNorm(1e-5), getattr(c, f"{side}_attention_heads")
-    attention = Attention(heads, c.d_model // heads, causal=causal, dropout=c.attention_dropout)
-    cross = Attention(heads, c.d_model // heads, dropout=c.attention_dropout) if causal else None
-    mlp = Mlp(getattr(c, f"{side}_ffn_dim"), c.activation_function, dropout=c.activation_dropout)
+def stack(c: Any, side: str, causal: bool) -> spec.Stack:
+    norm, heads = spec.LayerNorm(1e-5), getattr(c, f"{side}_attention_heads")
+    attention = spec.Attention(heads, spec.head_width(c.d_model, heads), causal=causal, dropout=c.attention_dropout)
+    cross = spec.Attention(heads, spec.head_width(c.d_model, heads), dropout=c.attention_dropout) if causal else None
+    mlp = spec.Mlp(getattr(c, f"{side}_ffn_dim"), c.activation_function, dropout=c.activation_dropout)
     # The first two rows of the position table are never read.
-    embed = Embed(
+    embed = spec.Embed(
         c.vocab_size,
         c.d_model,
-        Learned(c.max_position_embeddings + 2, offset=2),
+        spec.Learned(c.max_position_embeddings + 2, offset=2),
         norm=norm,
         scale=c.d_model**0.5 if c.scale_embedding else 1.0,
         dropout=c.dropout,
     )
-    layer = Layer(attention, mlp, PostNorm(norm), cross, c.dropout)
-    return Stack(c.d_model, embed, repeat(layer, getattr(c, f"{side}_layers")))
+    layer = spec.Layer(attention, mlp, spec.PostNorm(norm), cross, c.dropout)
+    return spec.Stack(c.d_model, embed, spec.repeat(layer, getattr(c, f"{side}_layers")))
 
 
-def architecture(c: Any) -> EncoderDecoder:
+def architecture(c: Any) -> spec.EncoderDecoder:
     encoder, decoder = stack(c, "encoder", causal=False), stack(c, "decoder", causal=True)
-    return EncoderDecoder(encoder, decoder, shared=c.tie_word_embeddings)
+    return spec.EncoderDecoder(encoder, decoder, shared=c.tie_word_embeddings)
 
 
-def heads(c: Any) -> dict[str, Recipe]:
-    tie = "always" if c.tie_word_embeddings else "never"
+def heads(c: Any) -> dict[str, spec.Recipe]:
     return {
-        "sequence-classification": Predict(LastEos(), Dense("tanh"), dropout=c.classifier_dropout),
-        "seq2seq-lm": Vocabulary(tie=tie, offset=True),
-        "causal-lm": Vocabulary(DecoderTokens(), tie=tie),
+        "sequence-classification": spec.Predict(spec.LastEos(), spec.Dense("tanh"), dropout=c.classifier_dropout),
+        "seq2seq-lm": spec.Vocabulary(offset=True),
+        "causal-lm": spec.Vocabulary(spec.DecoderTokens()),
     }
 
 
@@ -107,27 +89,20 @@ def names(c: Any) -> Names:
         "cross_norm": "encoder_attn_layer_norm",
     }
     embed = {"positions": "embed_positions", "norm": "layernorm_embedding"}
-    if not c.tie_word_embeddings:
-        embed["tokens"] = "embed_tokens"
-    rows = {"tokens": "shared"}
-    for side, parts in (("encoder", layer), ("decoder", {**layer, **cross})):
-        rows |= each(f"{side}.embed", side, embed) | each(f"{side}.layers.{{i}}", f"{side}.layers.{{i}}", parts)
-    tables = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
-    causal = {"lm.decoder": "lm_head"}
-    also: dict[str, tuple[str, ...]] = dict.fromkeys(tables, ("shared.weight",))
+    tables = ("encoder.embed_tokens", "decoder.embed_tokens")
+    rows: dict[str, Any] = {"tokens": Stored("shared", also=tables)}
+    causal: dict[str, Any] = {"lm.decoder": "lm_head"}
     if c.tie_word_embeddings:
-        causal["backbone.tokens"] = "model.decoder.embed_tokens"
-        also = {"shared.weight": tables, "decoder.embed_tokens.weight": ("shared.weight", tables[0])}
-    return Names(
-        "model",
-        rows,
-        heads={
-            "seq2seq-lm": {"lm.decoder": "lm_head", "lm.offset": Stored("final_logits_bias", Reshaped(1))},
-            "causal-lm": causal,
-        },
-        also=also,
-        ignore=("encoder.version", "decoder.version", "shared.weight"),
-    )
+        causal["backbone.tokens"] = Stored(
+            "model.decoder.embed_tokens", also=("model.shared", "model.encoder.embed_tokens")
+        )
+    for side, parts in (("encoder", layer), ("decoder", {**layer, **cross})):
+        tokens = {} if c.tie_word_embeddings else {"tokens": Stored("embed_tokens")}
+        rows |= each(f"{side}.embed", side, {**embed, **tokens})
+        rows |= each(f"{side}.layers.{{i}}", f"{side}.layers.{{i}}", parts)
+    lm: dict[str, Any] = {"lm.decoder": "lm_head", "lm.offset": Stored("final_logits_bias", Reshaped(1))}
+    ignore = ("encoder.version", "decoder.version", "shared.weight")
+    return Names("model", rows, heads={"seq2seq-lm": lm, "causal-lm": causal}, ignore=ignore)
 
 
 register(Family(BartConfig, "Bart", architecture, names, heads))

@@ -2,29 +2,10 @@
 
 from typing import Any
 
+from headway import spec
 from headway.config import PreTrainedConfig
-from headway.names import Names, each
+from headway.names import Names, Stored, each
 from headway.registry import Family, register
-from headway.spec import (
-    Attention,
-    Dense,
-    Embed,
-    Encoder,
-    Layer,
-    LayerNorm,
-    Learned,
-    Mlp,
-    Pooled,
-    Pooler,
-    PostNorm,
-    Predict,
-    Recipe,
-    SentencePairPretraining,
-    Stack,
-    TokenTypes,
-    Vocabulary,
-    repeat,
-)
 
 
 class BertConfig(PreTrainedConfig):
@@ -49,71 +30,58 @@ class BertConfig(PreTrainedConfig):
     use_cache: bool = True
 
 
-def stack(c: Any, positions: Learned, types: TokenTypes | None, width: int | None = None) -> Stack:
+def stack(c: Any, positions: spec.Learned, types: spec.TokenTypes | None, width: int | None = None) -> spec.Stack:
     """The stack that BERT and its descendants share."""
-    norm, heads = LayerNorm(c.layer_norm_eps), c.num_attention_heads
-    attention = Attention(heads, c.hidden_size // heads, causal=c.is_decoder, dropout=c.attention_probs_dropout_prob)
-    look_back = Attention(heads, c.hidden_size // heads, dropout=c.attention_probs_dropout_prob)
+    norm, heads = spec.LayerNorm(c.layer_norm_eps), c.num_attention_heads
+    width_each = spec.head_width(c.hidden_size, heads)
+    attention = spec.Attention(heads, width_each, causal=c.is_decoder, dropout=c.attention_probs_dropout_prob)
+    look_back = spec.Attention(heads, width_each, dropout=c.attention_probs_dropout_prob)
     cross = look_back if c.add_cross_attention else None
-    mlp = Mlp(c.intermediate_size, c.hidden_act)
-    layer = Layer(attention, mlp, PostNorm(norm), cross, c.hidden_dropout_prob)
-    embed = Embed(c.vocab_size, width or c.hidden_size, positions, types, norm, dropout=c.hidden_dropout_prob)
-    return Stack(c.hidden_size, embed, repeat(layer, c.num_hidden_layers))
+    mlp = spec.Mlp(c.intermediate_size, c.hidden_act)
+    layer = spec.Layer(attention, mlp, spec.PostNorm(norm), cross, c.hidden_dropout_prob)
+    embed = spec.Embed(c.vocab_size, width or c.hidden_size, positions, types, norm, dropout=c.hidden_dropout_prob)
+    return spec.Stack(c.hidden_size, embed, spec.repeat(layer, c.num_hidden_layers))
 
 
-def architecture(c: BertConfig) -> Encoder:
-    return Encoder(stack(c, Learned(c.max_position_embeddings), TokenTypes(c.type_vocab_size)), Pooler(c.hidden_size))
+def architecture(c: BertConfig) -> spec.Encoder:
+    return spec.Encoder(
+        stack(c, spec.Learned(c.max_position_embeddings), spec.TokenTypes(c.type_vocab_size)),
+        spec.Pooler(c.hidden_size),
+    )
 
 
-def heads(c: BertConfig) -> dict[str, Recipe]:
-    tie = "always" if c.tie_word_embeddings else "never"
-    lm = Vocabulary(dense=Dense(c.hidden_act, norm=LayerNorm(c.layer_norm_eps)), bias=True, tie=tie)
-    return {"masked-lm": lm, "pretraining": SentencePairPretraining(lm, Predict(Pooled()))}
+def heads(c: BertConfig) -> dict[str, spec.Recipe]:
+    lm = spec.Vocabulary(dense=spec.Dense(c.hidden_act, norm=spec.LayerNorm(c.layer_norm_eps)), bias=True)
+    return {"masked-lm": lm, "pretraining": spec.SentencePairPretraining(lm, spec.Predict(spec.Pooled()))}
 
 
-# Rows of the embeddings and of one layer, as BERT's descendants spell them too.
-EMBED = {
-    "embed.tokens": "embeddings.word_embeddings",
-    "embed.positions": "embeddings.position_embeddings",
-    "embed.types": "embeddings.token_type_embeddings",
-    "embed.norm": "embeddings.LayerNorm",
-}
-LAYER = {
-    **{f"attn.{x[0]}": f"attention.self.{x}" for x in ("query", "key", "value")},
-    "attn.o": "attention.output.dense",
-    "attn_norm": "attention.output.LayerNorm",
-    **{f"cross.{x[0]}": f"crossattention.self.{x}" for x in ("query", "key", "value")},
-    "cross.o": "crossattention.output.dense",
-    "cross_norm": "crossattention.output.LayerNorm",
-    "mlp.up": "intermediate.dense",
-    "mlp.down": "output.dense",
-    "mlp_norm": "output.LayerNorm",
-}
-LM = {
-    "lm.hidden.dense": "cls.predictions.transform.dense",
-    "lm.hidden.norm": "cls.predictions.transform.LayerNorm",
-    "lm.decoder.weight": "cls.predictions.decoder.weight",
-}
+def rows(ours: str, theirs: str) -> dict[str, str]:
+    """Names of an attention and its norm."""
+    inputs = {f"{ours}.{x[0]}": f"{theirs}.self.{x}" for x in ("query", "key", "value")}
+    return {**inputs, f"{ours}.o": f"{theirs}.output.dense", f"{ours}_norm": f"{theirs}.output.LayerNorm"}
 
 
-def lm_bias(c: Any, path: str) -> tuple[str, dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """The name of the vocabulary's bias, its further names, and names that hold nothing.
+TABLES = {"tokens": "word_embeddings", "positions": "position_embeddings", "types": "token_type_embeddings"}
+EMBED = each("embed", "embeddings", {**TABLES, "norm": "LayerNorm"})
+MLP = {"mlp.up": "intermediate.dense", "mlp.down": "output.dense", "mlp_norm": "output.LayerNorm"}
+LAYER = {**rows("attn", "attention"), **rows("cross", "crossattention"), **MLP}
+LM = each("lm.hidden", "cls.predictions.transform", {"dense": "dense", "norm": "LayerNorm"})
 
-    It stands beside the output layer and in it. Where the layer is not tied the two may differ, and the layer's counts.
-    """
+
+def lm_output(c: Any, path: str) -> dict[str, str | Stored]:
+    """Names of the layer to the vocabulary, whose bias stands beside it and in it; untied, the one in it counts."""
     beside, within = f"{path}.bias", f"{path}.decoder.bias"
-    return (beside, {beside: (within,)}, ()) if c.tie_word_embeddings else (within, {within: (beside,)}, (beside,))
+    own, other = (beside, within) if c.tie_word_embeddings else (within, beside)
+    return {"lm.decoder.weight": f"{path}.decoder.weight", "lm.decoder.bias": Stored(own, also=(other,))}
 
 
 def names(c: BertConfig) -> Names:
-    bias, also, unread = lm_bias(c, "cls.predictions")
-    lm = {**LM, "lm.decoder.bias": bias}
+    lm = {**LM, **lm_output(c, "cls.predictions")}
     return Names(
         "bert",
         {**EMBED, **each("layers.{i}", "encoder.layer.{i}", LAYER), "pooler.dense": "pooler.dense"},
         heads={"masked-lm": lm, "pretraining": {**lm, "pair": "cls.seq_relationship"}},
-        also=also,
-        ignore=("embeddings.position_ids", *unread),
+        ignore=("embeddings.position_ids",),
     )
 
 

@@ -2,32 +2,11 @@
 
 from typing import Any
 
+from headway import spec
 from headway.config import PreTrainedConfig
 from headway.families import bert
 from headway.names import Names, each
 from headway.registry import Family, register
-from headway.spec import (
-    Attention,
-    ConvolvedLayer,
-    Dense,
-    Disentangled,
-    Embed,
-    Encoder,
-    FirstToken,
-    Layer,
-    LayerNorm,
-    Learned,
-    Mixer,
-    Mlp,
-    PostNorm,
-    Predict,
-    Recipe,
-    RelativeTable,
-    Stack,
-    TokenTypes,
-    Vocabulary,
-    repeat,
-)
 
 
 class DebertaV2Config(PreTrainedConfig):
@@ -60,43 +39,44 @@ class DebertaV2Config(PreTrainedConfig):
     pooler_hidden_act: str = "gelu"
 
 
-def mixer(c: Any) -> Mixer:
+def mixer(c: Any) -> spec.Mixer:
     heads, width, dropout = (
         c.num_attention_heads,
-        c.hidden_size // c.num_attention_heads,
+        spec.head_width(c.hidden_size, c.num_attention_heads),
         c.attention_probs_dropout_prob,
     )
     if not c.relative_attention:
-        return Attention(heads, width, dropout=dropout)
+        return spec.Attention(heads, width, dropout=dropout)
     kinds = c.pos_att_type.split("|") if isinstance(c.pos_att_type, str) else c.pos_att_type or []
     reach = c.max_relative_positions if c.max_relative_positions >= 1 else c.max_position_embeddings
-    norm = LayerNorm(c.layer_norm_eps) if "layer_norm" in c.norm_rel_ebd else None
+    norm = spec.LayerNorm(c.layer_norm_eps) if "layer_norm" in c.norm_rel_ebd else None
     bucketed = c.position_buckets > 0
-    table = RelativeTable(c.hidden_size, c.position_buckets if bucketed else reach, reach if bucketed else None, norm)
-    return Disentangled(heads, width, table, "c2p" in kinds, "p2c" in kinds, not c.share_att_key, dropout)
+    table = spec.RelativeTable(
+        c.hidden_size, c.position_buckets if bucketed else reach, reach if bucketed else None, norm
+    )
+    return spec.Disentangled(heads, width, table, "c2p" in kinds, "p2c" in kinds, not c.share_att_key, dropout)
 
 
-def architecture(c: Any) -> Encoder:
-    norm, mlp = LayerNorm(c.layer_norm_eps), Mlp(c.intermediate_size, c.hidden_act)
-    layer = Layer(mixer(c), mlp, PostNorm(norm), dropout=c.hidden_dropout_prob)
-    layers: tuple[Layer | ConvolvedLayer, ...] = repeat(layer, c.num_hidden_layers)
+def architecture(c: Any) -> spec.Encoder:
+    norm, mlp = spec.LayerNorm(c.layer_norm_eps), spec.Mlp(c.intermediate_size, c.hidden_act)
+    layer = spec.Layer(mixer(c), mlp, spec.PostNorm(norm), dropout=c.hidden_dropout_prob)
+    layers: tuple[spec.Layer | spec.ConvolvedLayer, ...] = spec.repeat(layer, c.num_hidden_layers)
     if c.conv_kernel_size > 0:
-        layers = (ConvolvedLayer(layer, c.conv_kernel_size, c.conv_groups, c.conv_act, norm), *layers[1:])
-    embed = Embed(
+        layers = (spec.ConvolvedLayer(layer, c.conv_kernel_size, c.conv_groups, c.conv_act, norm), *layers[1:])
+    embed = spec.Embed(
         c.vocab_size,
         c.hidden_size,
-        Learned(c.max_position_embeddings) if c.position_biased_input else None,
-        TokenTypes(c.type_vocab_size) if c.type_vocab_size else None,
+        spec.Learned(c.max_position_embeddings) if c.position_biased_input else None,
+        spec.TokenTypes(c.type_vocab_size) if c.type_vocab_size else None,
         norm,
         dropout=c.hidden_dropout_prob,
     )
-    return Encoder(Stack(c.hidden_size, embed, layers))
+    return spec.Encoder(spec.Stack(c.hidden_size, embed, layers))
 
 
-def heads(c: Any) -> dict[str, Recipe]:
-    summary = Predict(FirstToken(), Dense(c.pooler_hidden_act), dropout=c.pooler_dropout)
-    tie = "always" if c.tie_word_embeddings else "never"
-    lm = Vocabulary(dense=Dense(c.hidden_act, norm=LayerNorm(c.layer_norm_eps)), bias=True, tie=tie)
+def heads(c: Any) -> dict[str, spec.Recipe]:
+    summary = spec.Predict(spec.FirstToken(), spec.Dense(c.pooler_hidden_act), dropout=c.pooler_dropout)
+    lm = spec.Vocabulary(dense=spec.Dense(c.hidden_act, norm=spec.LayerNorm(c.layer_norm_eps)), bias=True)
     return {"sequence-classification": summary, "multiple-choice": summary, "masked-lm": lm}
 
 
@@ -104,8 +84,7 @@ def names(c: Any) -> Names:
     layer = bert.LAYER | {f"attn.{x[0]}": f"attention.self.{x}_proj" for x in ("query", "key", "value")}
     layer |= {"attn.position_k": "attention.self.pos_key_proj", "attn.position_q": "attention.self.pos_query_proj"}
     summary = {"hidden.dense": "pooler.dense", "out": "classifier"}
-    bias, also, unread = bert.lm_bias(c, "cls.predictions")
-    lm = {**bert.LM, "lm.decoder.bias": bias}
+    lm = {**bert.LM, **bert.lm_output(c, "cls.predictions")}
     return Names(
         "deberta",
         {
@@ -118,8 +97,7 @@ def names(c: Any) -> Names:
             "layers.0.norm": "encoder.conv.LayerNorm",
         },
         heads={"sequence-classification": summary, "multiple-choice": summary, "masked-lm": lm},
-        also=also,
-        ignore=("embeddings.position_ids", *unread),
+        ignore=("embeddings.position_ids",),
     )
 
 

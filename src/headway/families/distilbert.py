@@ -2,26 +2,10 @@
 
 from typing import Any, ClassVar
 
+from headway import spec
 from headway.config import PreTrainedConfig
 from headway.names import Names, each
 from headway.registry import Family, register
-from headway.spec import (
-    Attention,
-    Dense,
-    Embed,
-    Encoder,
-    FirstToken,
-    Layer,
-    LayerNorm,
-    Learned,
-    Mlp,
-    PostNorm,
-    Predict,
-    Recipe,
-    Stack,
-    Vocabulary,
-    repeat,
-)
 
 
 class DistilBertConfig(PreTrainedConfig):
@@ -49,24 +33,23 @@ class DistilBertConfig(PreTrainedConfig):
     pad_token_id: int | None = 0
 
 
-NORM = LayerNorm(1e-12)
+NORM = spec.LayerNorm(1e-12)
 
 
-def architecture(c: DistilBertConfig) -> Encoder:
-    attention = Attention(c.n_heads, c.dim // c.n_heads, dropout=c.attention_dropout)
-    layer = Layer(attention, Mlp(c.hidden_dim, c.activation), PostNorm(NORM), dropout=c.dropout)
+def architecture(c: DistilBertConfig) -> spec.Encoder:
+    attention = spec.Attention(c.n_heads, spec.head_width(c.dim, c.n_heads), dropout=c.attention_dropout)
+    layer = spec.Layer(attention, spec.Mlp(c.hidden_dim, c.activation), spec.PostNorm(NORM), dropout=c.dropout)
     # A sinusoidal table is only how the positions were first set: files hold it as weights.
-    embed = Embed(c.vocab_size, c.dim, Learned(c.max_position_embeddings), norm=NORM, dropout=c.dropout)
-    return Encoder(Stack(c.dim, embed, repeat(layer, c.n_layers)))
+    embed = spec.Embed(c.vocab_size, c.dim, spec.Learned(c.max_position_embeddings), norm=NORM, dropout=c.dropout)
+    return spec.Encoder(spec.Stack(c.dim, embed, spec.repeat(layer, c.n_layers)))
 
 
-def heads(c: Any) -> dict[str, Recipe]:
-    summary = Predict(FirstToken(), Dense("relu"), dropout=c.seq_classif_dropout)
-    tie = "always" if c.tie_word_embeddings else "never"
+def heads(c: Any) -> dict[str, spec.Recipe]:
+    summary = spec.Predict(spec.FirstToken(), spec.Dense("relu"), dropout=c.seq_classif_dropout)
     return {
         "sequence-classification": summary,
         "multiple-choice": summary,
-        "masked-lm": Vocabulary(dense=Dense(c.activation, norm=NORM), bias=True, tie=tie),
+        "masked-lm": spec.Vocabulary(dense=spec.Dense(c.activation, norm=NORM), bias=True),
     }
 
 

@@ -2,21 +2,10 @@
 
 from typing import Any
 
+from headway import spec
 from headway.families import bert
 from headway.names import Names, each
 from headway.registry import Family, register
-from headway.spec import (
-    Dense,
-    Encoder,
-    FirstToken,
-    LayerNorm,
-    Learned,
-    Predict,
-    Recipe,
-    ReplacedTokenDetection,
-    TokenTypes,
-    Vocabulary,
-)
 
 
 class ElectraConfig(bert.BertConfig):
@@ -32,20 +21,23 @@ class ElectraConfig(bert.BertConfig):
     summary_last_dropout: float = 0.1
 
 
-def architecture(c: ElectraConfig) -> Encoder:
-    return Encoder(bert.stack(c, Learned(c.max_position_embeddings), TokenTypes(c.type_vocab_size), c.embedding_size))
+def architecture(c: ElectraConfig) -> spec.Encoder:
+    return spec.Encoder(
+        bert.stack(c, spec.Learned(c.max_position_embeddings), spec.TokenTypes(c.type_vocab_size), c.embedding_size)
+    )
 
 
-def heads(c: Any) -> dict[str, Recipe]:
+def heads(c: Any) -> dict[str, spec.Recipe]:
     dropout = c.hidden_dropout_prob if c.classifier_dropout is None else c.classifier_dropout
-    tie = "always" if c.tie_word_embeddings else "never"
     # The generator's norm keeps LayerNorm's usual epsilon, whatever the config says.
-    dense = Dense("gelu", c.embedding_size, LayerNorm(1e-12))
+    dense = spec.Dense("gelu", c.embedding_size, spec.LayerNorm(1e-12))
     return {
-        "sequence-classification": Predict(FirstToken(), Dense("gelu"), dropout=dropout),
-        "multiple-choice": Predict(FirstToken(), Dense(c.summary_activation), dropout=c.summary_last_dropout),
-        "masked-lm": Vocabulary(dense=dense, bias=True, tie=tie),
-        "pretraining": ReplacedTokenDetection(Dense(c.hidden_act)),
+        "sequence-classification": spec.Predict(spec.FirstToken(), spec.Dense("gelu"), dropout=dropout),
+        "multiple-choice": spec.Predict(
+            spec.FirstToken(), spec.Dense(c.summary_activation), dropout=c.summary_last_dropout
+        ),
+        "masked-lm": spec.Vocabulary(dense=dense, bias=True),
+        "pretraining": spec.ReplacedTokenDetection(spec.Dense(c.hidden_act)),
     }
 
 

@@ -2,21 +2,10 @@
 
 from typing import Any, ClassVar
 
+from headway import spec
 from headway.config import PreTrainedConfig
 from headway.names import FusedColumns, Names, Stored, Transposed, each
 from headway.registry import Family, register
-from headway.spec import (
-    Attention,
-    Decoder,
-    Embed,
-    Layer,
-    LayerNorm,
-    Learned,
-    Mlp,
-    PreNorm,
-    Stack,
-    TypesAsTokens,
-)
 
 
 class GPT2Config(PreTrainedConfig):
@@ -49,18 +38,18 @@ class GPT2Config(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 50256
 
 
-def architecture(c: Any) -> Decoder:
-    norm, width = LayerNorm(c.layer_norm_epsilon), c.n_embd // c.n_head
-    mlp = Mlp(c.n_inner or 4 * c.n_embd, c.activation_function)
+def architecture(c: Any) -> spec.Decoder:
+    norm, width = spec.LayerNorm(c.layer_norm_epsilon), spec.head_width(c.n_embd, c.n_head)
+    mlp = spec.Mlp(c.n_inner or 4 * c.n_embd, c.activation_function)
 
-    def layer(index: int) -> Layer:
+    def layer(index: int) -> spec.Layer:
         scale = (width**-0.5 if c.scale_attn_weights else 1.0) / (index + 1 if c.scale_attn_by_inverse_layer_idx else 1)
-        attention = Attention(c.n_head, width, causal=True, scale=scale, dropout=c.attn_pdrop)
-        cross = Attention(c.n_head, width, scale=scale, dropout=c.attn_pdrop) if c.add_cross_attention else None
-        return Layer(attention, mlp, PreNorm(norm), cross, c.resid_pdrop)
+        attention = spec.Attention(c.n_head, width, causal=True, scale=scale, dropout=c.attn_pdrop)
+        cross = spec.Attention(c.n_head, width, scale=scale, dropout=c.attn_pdrop) if c.add_cross_attention else None
+        return spec.Layer(attention, mlp, spec.PreNorm(norm), cross, c.resid_pdrop)
 
-    embed = Embed(c.vocab_size, c.n_embd, Learned(c.n_positions), TypesAsTokens(), dropout=c.embd_pdrop)
-    return Decoder(Stack(c.n_embd, embed, tuple(map(layer, range(c.n_layer))), norm))
+    embed = spec.Embed(c.vocab_size, c.n_embd, spec.Learned(c.n_positions), spec.TypesAsTokens(), dropout=c.embd_pdrop)
+    return spec.Decoder(spec.Stack(c.n_embd, embed, tuple(map(layer, range(c.n_layer))), norm))
 
 
 def names(c: Any) -> Names:

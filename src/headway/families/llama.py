@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from headway import spec
 from headway.config import PreTrainedConfig
 from headway.names import Names, each
 from headway.registry import Family, register
 from headway.rope import rotary
-from headway.spec import Attention, Decoder, Embed, GatedMlp, Layer, PreNorm, RMSNorm, Stack, repeat
 
 
 class LlamaConfig(PreTrainedConfig):
@@ -35,9 +35,9 @@ class LlamaConfig(PreTrainedConfig):
 
 def architecture(
     c: Any, bias: bool | None = None, window: int | None = None, mlp: Any = None, theta: float = 10000.0
-) -> Decoder:
-    width = c.head_dim or c.hidden_size // c.num_attention_heads
-    attention = Attention(
+) -> spec.Decoder:
+    width = c.head_dim or spec.head_width(c.hidden_size, c.num_attention_heads)
+    attention = spec.Attention(
         c.num_attention_heads,
         width,
         c.num_key_value_heads or c.num_attention_heads,
@@ -47,9 +47,15 @@ def architecture(
         position=rotary(c, width, theta),
         dropout=c.attention_dropout,
     )
-    norm = RMSNorm(c.rms_norm_eps)
-    layer = Layer(attention, mlp or GatedMlp(c.intermediate_size, c.hidden_act, c.mlp_bias), PreNorm(norm))
-    return Decoder(Stack(c.hidden_size, Embed(c.vocab_size, c.hidden_size), repeat(layer, c.num_hidden_layers), norm))
+    norm = spec.RMSNorm(c.rms_norm_eps)
+    layer = spec.Layer(
+        attention, mlp or spec.GatedMlp(c.intermediate_size, c.hidden_act, c.mlp_bias), spec.PreNorm(norm)
+    )
+    return spec.Decoder(
+        spec.Stack(
+            c.hidden_size, spec.Embed(c.vocab_size, c.hidden_size), spec.repeat(layer, c.num_hidden_layers), norm
+        )
+    )
 
 
 MLP = {f"mlp.{x}": f"mlp.{x}_proj" for x in ("gate", "up", "down")}

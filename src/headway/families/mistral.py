@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from headway import spec
 from headway.families import llama
 from headway.registry import Family, register
-from headway.spec import Decoder, GatedMlp
 
 
 class MistralConfig(llama.LlamaConfig):
@@ -16,8 +16,8 @@ class MistralConfig(llama.LlamaConfig):
     sliding_window: int | None = 4096
 
 
-def architecture(c: Any) -> Decoder:
-    mlp = GatedMlp(c.intermediate_size, c.hidden_act)
+def architecture(c: Any) -> spec.Decoder:
+    mlp = spec.GatedMlp(c.intermediate_size, c.hidden_act)
     return llama.architecture(c, bias=False, window=c.sliding_window, mlp=mlp)
 
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from headway import spec
 from headway.families import llama, mistral
 from headway.names import Names
 from headway.registry import Family, register
-from headway.spec import Decoder, GatedMlp, MixtureOfExperts
 
 
 class MixtralConfig(mistral.MistralConfig):
@@ -19,8 +19,10 @@ class MixtralConfig(mistral.MistralConfig):
     router_aux_loss_coef: float = 0.001
 
 
-def architecture(c: Any) -> Decoder:
-    experts = MixtureOfExperts(GatedMlp(c.intermediate_size, c.hidden_act), c.num_local_experts, c.num_experts_per_tok)
+def architecture(c: Any) -> spec.Decoder:
+    experts = spec.MixtureOfExperts(
+        spec.GatedMlp(c.intermediate_size, c.hidden_act), c.num_local_experts, c.num_experts_per_tok
+    )
     return llama.architecture(c, bias=False, window=c.sliding_window, mlp=experts, theta=1e6)
 
 

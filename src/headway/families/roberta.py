@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from headway import spec
 from headway.config import PreTrainedConfig
 from headway.families import bert
 from headway.names import Names, each
 from headway.registry import Family, register
-from headway.spec import Dense, Encoder, FirstToken, LayerNorm, Learned, Pooler, Predict, Recipe, TokenTypes, Vocabulary
 
 
 class RobertaConfig(bert.BertConfig):
@@ -18,34 +18,30 @@ class RobertaConfig(bert.BertConfig):
     eos_token_id: int | list[int] | None = 2
 
 
-def architecture(c: RobertaConfig) -> Encoder:
-    positions = Learned(c.max_position_embeddings, offset=(c.pad_token_id or 0) + 1)
-    return Encoder(bert.stack(c, positions, TokenTypes(c.type_vocab_size)), Pooler(c.hidden_size))
+def architecture(c: RobertaConfig) -> spec.Encoder:
+    positions = spec.Learned(c.max_position_embeddings, offset=(c.pad_token_id or 0) + 1)
+    return spec.Encoder(bert.stack(c, positions, spec.TokenTypes(c.type_vocab_size)), spec.Pooler(c.hidden_size))
 
 
-def heads(c: Any) -> dict[str, Recipe]:
+def heads(c: Any) -> dict[str, spec.Recipe]:
     dropout = c.hidden_dropout_prob if c.classifier_dropout is None else c.classifier_dropout
-    tie = "always" if c.tie_word_embeddings else "never"
     return {
-        "sequence-classification": Predict(FirstToken(), Dense("tanh"), dropout=dropout),
-        "masked-lm": Vocabulary(dense=Dense("gelu", norm=LayerNorm(c.layer_norm_eps)), bias=True, tie=tie),
+        "sequence-classification": spec.Predict(spec.FirstToken(), spec.Dense("tanh"), dropout=dropout),
+        "masked-lm": spec.Vocabulary(dense=spec.Dense("gelu", norm=spec.LayerNorm(c.layer_norm_eps)), bias=True),
     }
 
 
 def names(c: PreTrainedConfig) -> Names:
-    bias, also, unread = bert.lm_bias(c, "lm_head")
     lm = {
         "lm.hidden.dense": "lm_head.dense",
         "lm.hidden.norm": "lm_head.layer_norm",
-        "lm.decoder.weight": "lm_head.decoder.weight",
-        "lm.decoder.bias": bias,
+        **bert.lm_output(c, "lm_head"),
     }
     return Names(
         "roberta",
         {**bert.EMBED, **each("layers.{i}", "encoder.layer.{i}", bert.LAYER), "pooler.dense": "pooler.dense"},
         heads={"masked-lm": lm},
-        also=also,
-        ignore=("embeddings.position_ids", "embeddings.token_type_ids", *unread),
+        ignore=("embeddings.position_ids", "embeddings.token_type_ids"),
     )
 
 

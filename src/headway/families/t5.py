@@ -2,24 +2,10 @@
 
 from typing import Any, ClassVar
 
+from headway import spec
 from headway.config import PreTrainedConfig
-from headway.names import Names, each
+from headway.names import Names, Stored, each
 from headway.registry import Family, register
-from headway.spec import (
-    Attention,
-    Embed,
-    EncoderDecoder,
-    GatedMlp,
-    Layer,
-    Mlp,
-    PreNorm,
-    Recipe,
-    RelativeBias,
-    RMSNorm,
-    Stack,
-    Vocabulary,
-    repeat,
-)
 
 
 class T5Config(PreTrainedConfig):
@@ -52,32 +38,32 @@ class T5Config(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 1
 
 
-def stack(c: Any, count: int, causal: bool) -> Stack:
-    norm, attend = RMSNorm(c.layer_norm_epsilon), {"bias": False, "scale": 1.0, "dropout": c.dropout_rate}
-    bias = RelativeBias(
+def stack(c: Any, count: int, causal: bool) -> spec.Stack:
+    norm, attend = spec.RMSNorm(c.layer_norm_epsilon), {"bias": False, "scale": 1.0, "dropout": c.dropout_rate}
+    bias = spec.RelativeBias(
         c.num_heads, c.relative_attention_num_buckets, c.relative_attention_max_distance, bidirectional=not causal
     )
     gated, _, act = c.feed_forward_proj.rpartition("-")
     # "gated-gelu" has always meant the tanh approximation.
     act = "gelu_new" if gated and act == "gelu" else act
-    mlp = (GatedMlp if gated else Mlp)(c.d_ff, act, bias=False, dropout=c.dropout_rate)
-    attention = Attention(c.num_heads, c.d_kv, causal=causal, position=bias, **attend)
-    cross = Attention(c.num_heads, c.d_kv, **attend) if causal else None
-    layer = Layer(attention, mlp, PreNorm(norm), cross, c.dropout_rate)
-    embed = Embed(c.vocab_size, c.d_model, dropout=c.dropout_rate)
-    return Stack(c.d_model, embed, repeat(layer, count), norm, dropout=c.dropout_rate)
+    mlp = (spec.GatedMlp if gated else spec.Mlp)(c.d_ff, act, bias=False, dropout=c.dropout_rate)
+    attention = spec.Attention(c.num_heads, c.d_kv, causal=causal, position=bias, **attend)
+    cross = spec.Attention(c.num_heads, c.d_kv, **attend) if causal else None
+    layer = spec.Layer(attention, mlp, spec.PreNorm(norm), cross, c.dropout_rate)
+    embed = spec.Embed(c.vocab_size, c.d_model, dropout=c.dropout_rate)
+    return spec.Stack(c.d_model, embed, spec.repeat(layer, count), norm, dropout=c.dropout_rate)
 
 
-def architecture(c: Any) -> EncoderDecoder:
+def architecture(c: Any) -> spec.EncoderDecoder:
     depth = c.num_layers if c.num_decoder_layers is None else c.num_decoder_layers
-    return EncoderDecoder(stack(c, c.num_layers, causal=False), stack(c, depth, causal=True))
+    return spec.EncoderDecoder(stack(c, c.num_layers, causal=False), stack(c, depth, causal=True))
 
 
-def heads(c: Any) -> dict[str, Recipe]:
+def heads(c: Any) -> dict[str, spec.Recipe]:
     # Version 1.0 scales its states before the tied table; later ones have a table of their own. Some files of those
     # say that they are tied all the same: then what lies in the file decides.
     scaled = c.tie_word_embeddings if c.scale_decoder_outputs is None else c.scale_decoder_outputs
-    lm = Vocabulary(tie="always" if scaled else "if_absent", scale=c.d_model**-0.5 if scaled else 1.0)
+    lm = spec.Vocabulary(tie="always" if scaled else "if_absent", scale=c.d_model**-0.5 if scaled else 1.0)
     return {"seq2seq-lm": lm}
 
 
@@ -94,7 +80,8 @@ def names(c: Any) -> Names:
     up["down"] = "wo"
     cross = {f"cross.{x}": f"layer.1.EncDecAttention.{x}" for x in "qkvo"} | {"cross_norm": "layer.1.layer_norm"}
     bias = "block.0.layer.0.SelfAttention.relative_attention_bias"
-    rows: dict[str, str] = {"tokens": "shared"}
+    tables = ("encoder.embed_tokens", "decoder.embed_tokens")
+    rows: dict[str, Any] = {"tokens": Stored("shared", also=tables)}
     for side, parts in (("encoder", layer(1)), ("decoder", {**layer(2), **cross})):
         rows |= each(f"{side}.layers.{{i}}", f"{side}.block.{{i}}", parts)
         rows |= {f"{side}.positions.0.table": f"{side}.{bias}", f"{side}.norm": f"{side}.final_layer_norm"}
@@ -102,7 +89,6 @@ def names(c: Any) -> Names:
         "transformer",
         rows,
         prefixes={"seq2seq-lm": "", "question-answering": "", "causal-lm": ""},
-        also={"shared.weight": ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")},
         ignore=("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",),
     )
 

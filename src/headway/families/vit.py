@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from headway import spec
 from headway.config import PreTrainedConfig
 from headway.names import Names, Reshaped, Stored, each
 from headway.registry import Family, register
-from headway.spec import Attention, Layer, LayerNorm, Mlp, Patches, Pooler, PreNorm, Stack, VisionEncoder, repeat
 
 
 class ViTConfig(PreTrainedConfig):
@@ -33,16 +33,20 @@ def pair(size: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
-def architecture(c: Any) -> VisionEncoder:
-    norm, heads = LayerNorm(c.layer_norm_eps), c.num_attention_heads
-    attention = Attention(
-        heads, c.hidden_size // heads, bias=c.qkv_bias, out_bias=True, dropout=c.attention_probs_dropout_prob
+def architecture(c: Any) -> spec.VisionEncoder:
+    norm, heads = spec.LayerNorm(c.layer_norm_eps), c.num_attention_heads
+    attention = spec.Attention(
+        heads,
+        spec.head_width(c.hidden_size, heads),
+        bias=c.qkv_bias,
+        out_bias=True,
+        dropout=c.attention_probs_dropout_prob,
     )
-    mlp = Mlp(c.intermediate_size, c.hidden_act)
-    layer = Layer(attention, mlp, PreNorm(norm), dropout=c.hidden_dropout_prob)
-    patches = Patches(pair(c.image_size), pair(c.patch_size), c.num_channels, c.hidden_size, c.hidden_dropout_prob)
-    stack = Stack(c.hidden_size, patches, repeat(layer, c.num_hidden_layers))
-    return VisionEncoder(stack, norm, Pooler(c.pooler_output_size or c.hidden_size, c.pooler_act))
+    mlp = spec.Mlp(c.intermediate_size, c.hidden_act)
+    layer = spec.Layer(attention, mlp, spec.PreNorm(norm), dropout=c.hidden_dropout_prob)
+    patches = spec.Patches(pair(c.image_size), pair(c.patch_size), c.num_channels, c.hidden_size, c.hidden_dropout_prob)
+    stack = spec.Stack(c.hidden_size, patches, spec.repeat(layer, c.num_hidden_layers))
+    return spec.VisionEncoder(stack, norm, spec.Pooler(c.pooler_output_size or c.hidden_size, c.pooler_act))
 
 
 def names(c: Any) -> Names:

@@ -74,7 +74,7 @@ class MaskedLM(LanguageModel):
         assert isinstance(backbone, spec.Encoder)
         embed, norm = backbone.stack.embed, first_norm(backbone.stack)
         assert isinstance(embed, spec.Embed)
-        return spec.Vocabulary(dense=spec.Dense("gelu", embed.width, norm), bias=True, tie=tie(config))
+        return spec.Vocabulary(dense=spec.Dense("gelu", embed.width, norm), bias=True)
 
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.lm(read(self.read, states, ids, self.config))
@@ -100,7 +100,7 @@ class CausalLM(LanguageModel):
                 return None
             return own.get("masked-lm") or MaskedLM.recipe(backbone, config, own)
         read = spec.DecoderTokens() if isinstance(backbone, spec.EncoderDecoder) else spec.EveryToken()
-        return spec.Vocabulary(read, tie=tie(config))
+        return spec.Vocabulary(read)
 
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.lm(read(self.read, states, ids, self.config))
@@ -123,7 +123,7 @@ class Seq2SeqLM(LanguageModel):
 
     @classmethod
     def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
-        return spec.Vocabulary(tie=tie(config))
+        return spec.Vocabulary()
 
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.lm(read(self.read, states, ids, self.config))
@@ -131,11 +131,6 @@ class Seq2SeqLM(LanguageModel):
         return Seq2SeqLMOutput(
             loss=None if labels is None else by_token(logits, labels, states.batch), logits=states.batch.unpack(logits)
         )
-
-
-def tie(config: PreTrainedConfig) -> str:
-    """The kind of tie that ``tie_word_embeddings`` asks for."""
-    return "always" if config.tie_word_embeddings else "never"
 
 
 def first_norm(stack: spec.Stack) -> spec.Norm:

@@ -59,19 +59,20 @@ def _misfit(labels: Tensor, wanted: str) -> InputError:
 
 def by_token(logits: Tensor, labels: Tensor, batch: Batch) -> Tensor:
     """``cross_entropy`` over the real tokens: ``logits`` in the batch's layout, ``labels [rows, width]``."""
-    return cross_entropy(logits, batch.pack(_fitting(labels, batch)))
+    return cross_entropy(logits, batch.pack(fitting(labels, batch)))
 
 
 def next_token(logits: Tensor, labels: Tensor, batch: Batch) -> Tensor:
     """``cross_entropy`` of each token's logits against its successor's label."""
-    labels = _fitting(labels, batch)
+    labels = fitting(labels, batch)
     if batch.keep is not None:
         labels = labels.masked_fill(~batch.keep, IGNORED)
     following = F.pad(labels[:, 1:], (0, 1), value=IGNORED)
     return cross_entropy(logits, batch.pack(following))
 
 
-def _fitting(labels: Tensor, batch: Batch) -> Tensor:
+def fitting(labels: Tensor, batch: Batch) -> Tensor:
+    """``labels``, checked to be one for each token of ``batch``; raises ``InputError``."""
     if labels.shape != (batch.rows, batch.width):
         raise InputError(
             f"Expected labels to have shape [{batch.rows}, {batch.width}], one for each token, got "

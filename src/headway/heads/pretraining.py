@@ -12,7 +12,7 @@ from headway import spec
 from headway.config import PreTrainedConfig
 from headway.heads.base import Head, Hidden, Recipes, Targets, read, width_read
 from headway.heads.language_model import ToVocabulary
-from headway.heads.losses import by_token, cross_entropy
+from headway.heads.losses import by_token, cross_entropy, fitting
 from headway.nn.linear import Linear
 from headway.nn.stack import States
 from headway.outputs import ModelOutput, PreTrainingOutput
@@ -76,5 +76,7 @@ class ReplacedToken(PreTraining):
         labels = targets.get("labels")
         loss = None
         if labels is not None:
-            loss = F.binary_cross_entropy_with_logits(logits.float(), states.batch.pack(labels).to(torch.float32))
+            loss = F.binary_cross_entropy_with_logits(
+                logits.float(), states.batch.pack(fitting(labels, states.batch)).to(torch.float32)
+            )
         return PreTrainingOutput(loss=loss, logits=states.batch.unpack(logits))

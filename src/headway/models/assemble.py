@@ -43,7 +43,7 @@ class FamilyModel(PreTrainedModel):
         self.backbone = self._backbone(add_pooling_layer and self.plan.pooled)
         head = self.plan.head
         self.head = None if head is None else head(config, self.plan.recipe, self.plan.backbone)
-        if getattr(self._vocabulary, "tie", None) == "always":
+        if self._tied == "always":
             self._tie()
         if next(self.parameters()).device.type != "meta":
             initialise(self, config)
@@ -53,9 +53,13 @@ class FamilyModel(PreTrainedModel):
         return build(self.plan.backbone, pooled)
 
     @property
-    def _vocabulary(self) -> Any:
+    def _tied(self) -> str:
+        """Is the output layer's weight the token table's: "always", "never" or "if_absent"?"""
         recipe = self.plan.recipe
-        return recipe.lm if isinstance(recipe, spec.SentencePairPretraining) else recipe
+        lm = recipe.lm if isinstance(recipe, spec.SentencePairPretraining) else recipe
+        if not isinstance(lm, spec.Vocabulary):
+            return "never"
+        return lm.tie or ("always" if self.config.tie_word_embeddings else "never")
 
     def _tie(self) -> None:
         head: Any = self.head
@@ -63,7 +67,7 @@ class FamilyModel(PreTrainedModel):
 
     def tie_weights(self) -> None:
         """Make the output layer share the token table where the config says so."""
-        if getattr(self._vocabulary, "tie", None) == "always":
+        if self._tied == "always":
             self._tie()
 
     def parts(self) -> Any:
@@ -76,7 +80,7 @@ class FamilyModel(PreTrainedModel):
 
     def _finish(self, report: LoadReport) -> LoadReport:
         output = "head.lm.decoder.weight"
-        if getattr(self._vocabulary, "tie", None) == "if_absent" and output in report.new:
+        if self._tied == "if_absent" and output in report.new:
             self._tie()
             report = replace(report, new=tuple(name for name in report.new if name != output))
         fill_new(self, report)
@@ -141,12 +145,15 @@ class FamilyModel(PreTrainedModel):
         known = self.plan.targets
         for name in given:
             if name not in known:
-                takes = [*inspect.signature(type(self).forward).parameters, *known]
+                parameters = inspect.signature(type(self).forward).parameters.values()
+                takes = [*(p.name for p in parameters if p.kind is not p.VAR_KEYWORD), *known]
                 labels = f" Its labels are {', '.join(known)}." if known else " It has no head, so it takes no labels."
                 near = did_you_mean(name, takes)
                 raise InputError(f"{type(self).__name__} takes no argument {name!r}.{near or labels}")
             if given[name] is not None and not isinstance(given[name], Tensor):
-                raise InputError(f"Expected {name} to be a tensor, got a {type(given[name]).__name__}; use torch.tensor.")
+                raise InputError(
+                    f"Expected {name} to be a tensor, got a {type(given[name]).__name__}; use torch.tensor."
+                )
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -324,7 +331,9 @@ class EncoderDecoderModel(FamilyModel):
         if past_key_values is None and self._caches(use_cache, training=bool(targets)):
             past_key_values = Cache()
         if rows != encoder.batch.rows:
-            raise InputError(f"decoder_input_ids has {rows} rows, but the encoder has {encoder.batch.rows}; give one for each.")
+            raise InputError(
+                f"decoder_input_ids has {rows} rows, but the encoder has {encoder.batch.rows}; give one for each."
+            )
         past = _past(past_key_values)
         batch = batch_of(rows, width, device, decoder_attention_mask, None, past, "decoder_")
         run = self._run(batch, wants, past_key_values, Memory(encoder.x, encoder.batch))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,9 +50,7 @@ def _slots(state: Mapping[str, Tensor], parts: Iterable[Part]) -> dict[str, Slot
         if part is None:
             found[name] = Slot(name, Place(name, Same(), 0, (name,)), None)
             continue
-        place = part.translation.place(name[len(part.path) :])
-        names = tuple(part.path + other for other in place.parts)
-        found[name] = Slot(name, Place(part.path + place.stored, place.layout, place.part, names), part)
+        found[name] = Slot(name, part.translation.place(name[len(part.path) :]).under(part.path), part)
     return found
 
 
@@ -74,7 +73,7 @@ def stored_tensors(model: nn.Module, parts: Iterable[Part]) -> dict[str, Tensor]
 class Loader:
     """One load: finds each tensor's key, checks its shape, and keeps account of what happened."""
 
-    def __init__(self, model: nn.Module, parts: Iterable[Part], weights: Weights, checkpoint: str) -> None:
+    def __init__(self, model: Any, parts: Iterable[Part], weights: Weights, checkpoint: str) -> None:
         self.model, self.parts, self.weights, self.checkpoint = model, tuple(parts), weights, checkpoint
         self.state = model.state_dict(keep_vars=True)
         self.slots = _slots(self.state, self.parts)
@@ -162,41 +161,42 @@ class Loader:
         return None
 
     def _spellings(self, slot: Slot, prefixes: Mapping[str, tuple[str, str]]) -> Iterable[str]:
-        stored, part = slot.place.stored, slot.part
+        """The keys under which a file may hold a slot: its names, with what stands before names in this file."""
+        part, names = slot.part, (slot.place.stored, *slot.place.also)
         if part is None:
-            return (stored,)
-        own = part.path + part.translation.prefix
+            return names
         backbone, head = prefixes[part.path]
+        own = part.path + part.translation.prefix
         if slot.name.startswith(f"{part.path}backbone."):
-            name = stored.removeprefix(own)
-            before = backbone if stored.startswith(own) else head
-        else:
-            name, before = stored.removeprefix(part.path), head
-        return tuple(before + spelling for spelling in (name, *part.translation.spellings(name)))
+            return tuple(
+                backbone + name.removeprefix(own) if name.startswith(own) else head + name.removeprefix(part.path)
+                for name in names
+            )
+        return tuple(head + name.removeprefix(part.path) for name in names)
 
     def _check_ties(self, prefixes: Mapping[str, tuple[str, str]]) -> None:
-        """Use up further names of tensors that are one here, and refuse a file in which they differ."""
+        """Use up further names of tensors that are one here; refuse a file in which they differ though tied."""
         if not self.unused:
             return
+        tied = self.model.config.tie_word_embeddings
         aliases: list[tuple[str, Slot]] = [(slot.name, slot) for slot in self.slots.values()]
         for alias, name in ties(self.state).items():
             part = self.slots[name].part
             if part is not None and alias.startswith(part.path):
-                place = part.translation.place(alias[len(part.path) :])
-                stored = Place(part.path + place.stored, place.layout, place.part, place.parts)
-                aliases.append((name, Slot(alias, stored, part)))
+                place = part.translation.place(alias[len(part.path) :]).under(part.path)
             else:
-                aliases.append((name, Slot(alias, Place(alias, Same(), 0, (alias,)), None)))
+                place = Place(alias, Same(), 0, (alias,))
+            aliases.append((name, Slot(alias, place, part)))
         for name, slot in aliases:
             for key in self._spellings(slot, prefixes):
-                if key not in self.unused or self._ignored(key, prefixes):
+                if key not in self.unused:
                     continue
                 self.unused.discard(key)
                 tensor = self._parts_of(key, slot.place)[slot.place.part]
                 if name not in self.found:
                     self.found[name] = tensor
                     self.new = [other for other in self.new if other != name]
-                elif not torch.equal(self.found[name], tensor):
+                elif tied and not torch.equal(self.found[name], tensor):
                     raise WeightsError(
                         f"{self.checkpoint}: {key!r} differs from {self.slots[name].place.stored!r}, but the config "
                         "ties the two; set tie_word_embeddings=False in config.json, or mend the file."

@@ -7,7 +7,7 @@ from typing import Any
 
 from headway import spec
 from headway.config import PreTrainedConfig
-from headway.errors import ConfigError
+from headway.errors import ConfigError, HeadwayError
 from headway.heads import HEADS, Head
 from headway.names import Names, Translation
 from headway.registry import Family
@@ -53,7 +53,7 @@ def plan(family: Family, task: str, config: PreTrainedConfig) -> Plan:
     Raises:
         ConfigError: the head makes no sense on a backbone of this kind.
     """
-    backbone, names = family.architecture(config), family.names(config)
+    backbone, names = _backbone(family, config), family.names(config)
     if task == BASE:
         return Plan(backbone, None, None, names, Translation(names, BASE, {}))
     head = HEADS[task]
@@ -66,6 +66,21 @@ def plan(family: Family, task: str, config: PreTrainedConfig) -> Plan:
     head = head.variant(recipe)
     rows = names.heads.get(task) or names.heads.get(head.like or "")
     return Plan(backbone, head, recipe, names, Translation(names, task, head.names(recipe) if rows is None else rows))
+
+
+def _backbone(family: Family, config: PreTrainedConfig) -> spec.Backbone:
+    """The backbone's spec; raises ``ConfigError``, naming the field where one is of another type than its default."""
+    try:
+        return family.architecture(config)
+    except HeadwayError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        name = type(config).__name__
+        for field, default in config._fields.items():
+            value, number = getattr(config, field), isinstance(default, int | float)
+            if default is not None and not isinstance(value, int | float if number else type(default)):
+                raise ConfigError(f"{name}.{field} is {value!r}, of which no network can be made.") from error
+        raise ConfigError(f"No network can be made of this {name}: {error}.") from error
 
 
 def recipe_for(family: Family, task: str, config: PreTrainedConfig, backbone: spec.Backbone) -> Any:

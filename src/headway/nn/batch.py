@@ -49,7 +49,9 @@ class Batch:
             self.lengths = tuple(keep.sum(1).tolist())
             if 0 in self.lengths:
                 row = self.lengths.index(0)
-                raise InputError(f"Row {row} of {prefix}attention_mask is all zeros; each row needs one real token or more.")
+                raise InputError(
+                    f"Row {row} of {prefix}attention_mask is all zeros; each row needs one real token or more."
+                )
             self.index = keep.flatten().nonzero().squeeze(1)
 
     @cached_property

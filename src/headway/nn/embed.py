@@ -66,8 +66,8 @@ class Embed(nn.Module):
             assert vectors is not None
             if vectors.shape[-1] != table.embedding_dim:
                 raise InputError(
-                    f"{batch.prefix}inputs_embeds has {vectors.shape[-1]} channels, but this model's token vectors have "
-                    f"{table.embedding_dim}."
+                    f"{batch.prefix}inputs_embeds has {vectors.shape[-1]} channels, but this model's token vectors "
+                    f"have {table.embedding_dim}."
                 )
             x = batch.pack(vectors)
         if types is not None and tuple(types.shape) != (batch.rows, batch.width):

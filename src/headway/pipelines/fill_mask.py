@@ -61,6 +61,11 @@ class FillMaskPipeline(TextPipeline):
         ]
         return filled[0] if len(filled) == 1 else filled
 
+    def table(self, answer: Any) -> list[dict[str, Any]]:
+        if isinstance(answer[0], list):
+            return [{"mask": number, **row} for number, rows in enumerate(answer, 1) for row in rows]
+        return super().table(answer)
+
     def _masks(self, ids: Array) -> Array:
         return np.flatnonzero(ids == self.tokenizer.mask_token_id)
 

@@ -62,8 +62,8 @@ class TokenClassificationPipeline(TextPipeline):
 
     The answer is a list of ``{"entity", "score", "index", "word", "start", "end"}``, one a token, or with another
     ``aggregation_strategy`` of ``{"entity_group", "score", "word", "start", "end"}``. ``text[start:end]`` is the
-    entity, and it is the ``word`` of a group. A text that is too long is read in windows; each token has the scores of the one
-    that has most around it, so entities run through.
+    entity, and it is the ``word`` of a group. A text that is too long is read in windows; each token has the scores of
+    the one that has most around it, so entities run through.
     """
 
     task = "token-classification"
@@ -148,7 +148,8 @@ class TokenClassificationPipeline(TextPipeline):
                 start += 1
             while start < end and text[end - 1].isspace():
                 end -= 1
-            tokens.append(Piece(start, end, scores[index], index, name))
+            shown = text[start:end] if document.ids[index] == self.tokenizer.unk_token_id else name
+            tokens.append(Piece(start, end, scores[index], index, shown))
             if word is None or word != last:
                 words.append([])
             words[-1].append(tokens[-1])

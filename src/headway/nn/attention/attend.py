@@ -6,7 +6,7 @@ rows of a dense batch have different pasts, and one call for each row where the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -69,7 +69,7 @@ def attend(
         outs.append(out[0].transpose(0, 1))
         seen.append(weights)
     if run.trace.attentions is not None:
-        run.trace.attentions.append(_spread(seen, batch, batch))
+        run.trace.attentions.append(_spread(seen, batch, batch if batch.past == 0 else None))
     return torch.cat(outs)
 
 
@@ -88,7 +88,8 @@ def attend_memory(
         k, v, mask = _dense_memory(run, memory, project)
         out, weights = run.kernel(q.transpose(1, 2), k, v, mask, False, scale, dropout)
         if run.trace.cross is not None and weights is not None:
-            run.trace.cross.append(weights)
+            alike = memory.batch.lengths is None
+            run.trace.cross.append(weights if alike else _spread(list(weights.split(1)), batch, memory.batch))
         return out.transpose(1, 2)
     if run.cache is not None:
         k, v, _ = _dense_memory(run, memory, project)
@@ -133,12 +134,17 @@ def _with_bias(mask: Tensor | None, bias: Tensor) -> Tensor:
     return bias.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else bias + mask
 
 
-def _spread(rows: list[Tensor | None], queries: Batch, keys: Batch) -> Tensor:
-    """Each row's weights ``[1, heads, n, m]`` put where its tokens stand: ``[rows, heads, width, keys.width]``."""
+def _spread(rows: Sequence[Tensor | None], queries: Batch, keys: Batch | None) -> Tensor:
+    """Each row's weights ``[1, heads, n, m]`` put where its tokens stand: ``[rows, heads, width, keys.width]``.
+
+    Keys of a cache, which stand in no batch, are those of ``keys`` None: they start at column 0.
+    """
+    width = keys.width if keys is not None else max(row.shape[-1] for row in rows if row is not None)
     found = []
     for r, weights in enumerate(rows):
         assert weights is not None
-        full = weights.new_zeros(weights.shape[1], queries.width, keys.width)
-        full[:, queries.columns(r)[:, None], keys.columns(r)] = weights[0][..., -len(keys.columns(r)) :]
+        at = torch.arange(weights.shape[-1], device=weights.device) if keys is None else keys.columns(r)
+        full = weights.new_zeros(weights.shape[1], queries.width, width)
+        full[:, queries.columns(r)[:, None], at] = weights[0][..., : len(at)]
         found.append(full)
     return torch.stack(found)

@@ -46,12 +46,13 @@ class Attention(nn.Module):
         self.rule = Rule(attention.causal, attention.window, None if self.rotary is not None else slot)
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
-        q, k, v = self.q(x).unflatten(-1, self.split), self.k(x).unflatten(-1, self.split), self.v(x)
+        by_head = x.shape[:-1] + self.split
+        q, k, v = self.q(x).view(by_head), self.k(x).view(by_head), self.v(x).view(by_head)
         if self.rotary is not None:
             turn = run.positions[self.rotary]
             q, k = rotate(q, turn), rotate(k, turn)
         dropout = self.dropout if self.training else 0.0
-        return self.o(attend(run, self.rule, q, k, v.unflatten(-1, self.split), self.scale, dropout).flatten(-2))
+        return self.o(attend(run, self.rule, q, k, v, self.scale, dropout).flatten(-2))
 
 
 class CrossAttention(Attention):

@@ -1,0 +1,126 @@
+"""Files of one head load into models with another, and files in older spellings load as those of today do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from headway.models.assemble import model_class
+from headway.models.plan import BASE
+from parity.compare import assert_close
+from parity.inputs import collate, make_rows
+from parity.matrix import every_cell
+from parity.oracle import Cell, pair
+from parity.variants import VARIANTS
+
+
+def is_whole(cell: Cell) -> bool:
+    """Does the cell's file hold all of the backbone?"""
+    return cell.has_encoder_and_decoder == Cell(cell.model_type, BASE).has_encoder_and_decoder
+
+
+@every_cell(lambda cell: cell.variant == "plain" and cell.task != BASE and is_whole(cell))
+def test_the_backbone_of_a_file_with_a_head(cell: Cell) -> None:
+    both = pair(cell)
+    model = model_class(cell.model_type, BASE).from_pretrained(both.folder)
+    assert not [name for name in model.load_report.new if "pooler" not in name]
+    state = both.ours.state_dict()
+    assert all(torch.equal(tensor, state.get(name, tensor)) for name, tensor in model.state_dict().items())
+
+
+@every_cell(lambda cell: cell.variant == "plain" and cell.task != BASE)
+@torch.no_grad()
+def test_a_new_head_on_the_backbone_of_a_file(cell: Cell) -> None:
+    both = pair(Cell(cell.model_type, BASE))
+    model = model_class(*key(cell)).from_pretrained(both.folder)
+    report = model.load_report
+    assert report.new or model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    assert all(name.startswith("head.") for name in report.new), report.new
+    state, theirs = model.state_dict(), both.ours.state_dict()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in state.items() if name.startswith("backbone."))
+
+
+def key(cell: Cell) -> tuple[str, str]:
+    return cell.model_type, cell.task
+
+
+def rewritten(folder: Path, to: Path, config: Any = None, weights: Any = None) -> Path:
+    """A copy of a checkpoint with ``config`` and ``weights`` changed by functions."""
+    shutil.copytree(folder, to)
+    if config is not None:
+        values = json.loads((to / "config.json").read_text())
+        config(values)
+        (to / "config.json").write_text(json.dumps(values))
+    if weights is not None:
+        tensors = load_file(to / "model.safetensors")
+        save_file(weights(tensors), to / "model.safetensors", {"format": "pt"})
+    return to
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS["llama"] if name.startswith("rope")])
+@torch.no_grad()
+def test_rope_scaling_beside_rope_theta(variant: str, tmp_path: Path) -> None:
+    both = pair(Cell("llama", BASE, variant))
+
+    def older(values: dict[str, Any]) -> None:
+        rope = values.pop("rope_parameters")
+        values["rope_theta"] = rope.pop("rope_theta")
+        values["rope_scaling"] = {"type" if name == "rope_type" else name: value for name, value in rope.items()}
+        if rope["rope_type"] == "default":
+            values["rope_scaling"] = None
+
+    model = type(both.ours).from_pretrained(rewritten(both.folder, tmp_path / "older", older))
+    inputs = collate(make_rows(both.cell))
+    assert_close(model(**inputs), both.oracle(**inputs))
+
+
+@torch.no_grad()
+def test_t5_files_that_say_that_their_output_layer_is_their_own(tmp_path: Path) -> None:
+    both = pair(Cell("t5", "seq2seq-lm", "gated"))
+
+    def older(values: dict[str, Any]) -> None:
+        del values["scale_decoder_outputs"]
+        values["tie_word_embeddings"] = False
+
+    model = type(both.ours).from_pretrained(rewritten(both.folder, tmp_path / "older", older))
+    inputs = collate(make_rows(both.cell))
+    assert_close(model(**inputs), both.oracle(**inputs))
+
+
+@every_cell(lambda cell: cell.variant == "plain" and cell.task in (BASE, "masked-lm", "causal-lm", "seq2seq-lm"))
+def test_files_with_every_tied_copy(cell: Cell, tmp_path: Path) -> None:
+    """Files of old hold a tensor once for each of its names."""
+    both = pair(cell)
+    copies = {name: tensor.clone() for name, tensor in both.theirs.state_dict().items()}
+
+    def older(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        known = {tensor.data_ptr() for name, tensor in both.theirs.state_dict().items() if name in tensors}
+        more = {name for name, tensor in both.theirs.state_dict().items() if tensor.data_ptr() in known}
+        return tensors | {name: copies[name] for name in more}
+
+    model = type(both.ours).from_pretrained(rewritten(both.folder, tmp_path / "older", weights=older))
+    assert model.load_report.clean, str(model.load_report)
+    state = both.ours.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("model_type", ["bert", "electra", "albert", "roberta"])
+def test_norms_called_gamma_and_beta(model_type: str, tmp_path: Path) -> None:
+    both = pair(Cell(model_type, "masked-lm"))
+
+    def older(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        pairs = (("LayerNorm.weight", "LayerNorm.gamma"), ("LayerNorm.bias", "LayerNorm.beta"))
+        for now, once in pairs:
+            tensors = {name.replace(now, once): tensor for name, tensor in tensors.items()}
+        return tensors
+
+    model = type(both.ours).from_pretrained(rewritten(both.folder, tmp_path / "older", weights=older))
+    assert model.load_report.clean, str(model.load_report)
+    state = both.ours.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())

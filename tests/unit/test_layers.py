@@ -1,0 +1,259 @@
+"""The parts of networks: kernels agree, formulas are those of the papers, and a spec says it all."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from headway import spec
+from headway.errors import ConfigError
+from headway.models.plan import tasks_of
+from headway.nn import builders
+from headway.nn.activations import ACTIVATIONS, activation
+from headway.nn.attention.mask import Rule, row_mask
+from headway.nn.batch import Batch
+from headway.nn.builders import build, builds
+from headway.nn.kernels import KERNELS, eager
+from headway.nn.linear import Embedding, Linear, lay_out
+from headway.nn.run import Run
+from headway.registry import families
+from small import small_config, small_model
+
+CPU = torch.device("cpu")
+
+
+def drawn(module: Any) -> Any:
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_()
+    return module
+
+
+# --- kernels ------------------------------------------------------------------------------------------------------
+
+
+def boolean(queries: int, keys: int) -> Tensor:
+    mask = torch.rand(queries, keys) < 0.6
+    mask[:, 0] = True
+    return mask
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("queries", "keys", "kind"),
+    [
+        (5, 5, "causal"),
+        *((n, m, kind) for n, m in ((5, 5), (1, 5), (3, 7)) for kind in ("none", "boolean", "additive")),
+    ],
+)
+def test_kernels_agree(name: str, kv_heads: int, queries: int, keys: int, kind: str) -> None:
+    q, k, v = torch.randn(2, 4, queries, 8), torch.randn(2, kv_heads, keys, 8), torch.randn(2, kv_heads, keys, 8)
+    mask: Tensor | None = None
+    if kind == "boolean":
+        mask = boolean(queries, keys)[None, None]
+    elif kind == "additive":
+        mask = torch.randn(1, 4, queries, keys)
+    out, weights = KERNELS[name](q, k, v, mask, kind == "causal", 0.3, 0.0)
+    scores = torch.einsum("bhqd,bhkd->bhqk", q, k.repeat_interleave(4 // kv_heads, 1)) * 0.3
+    if kind == "causal":
+        scores = scores.masked_fill(torch.ones(queries, keys).triu(1).bool(), -math.inf)
+    elif mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf) if kind == "boolean" else scores + mask
+    expected = torch.einsum("bhqk,bhkd->bhqd", scores.softmax(-1), v.repeat_interleave(4 // kv_heads, 1))
+    torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-5)
+    if weights is not None:
+        torch.testing.assert_close(weights, scores.softmax(-1), rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_of_attention_acts_on_the_weights() -> None:
+    q = torch.randn(1, 1, 50, 4)
+    _, weights = eager(q, q, q, None, False, 1.0, 0.5)
+    assert weights is not None
+    assert 0.3 < float((weights == 0).float().mean()) < 0.7
+
+
+@pytest.mark.parametrize("window", [None, 1, 3, 99])
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize(("queries", "keys"), [(6, 6), (1, 6), (2, 6)])
+def test_which_keys_a_query_sees(window: int | None, causal: bool, queries: int, keys: int) -> None:
+    run = Run(Batch(1, queries, CPU, past=keys - queries), eager)
+    mask, is_causal = row_mask(run, Rule(causal, window, None), queries, keys)
+    for query in range(queries):
+        for key in range(keys):
+            distance = query + keys - queries - key
+            expected = (not causal or distance >= 0) and (window is None or abs(distance) < window)
+            if mask is not None:
+                seen = bool(mask.expand(queries, keys)[query, key])
+            else:
+                seen = not is_causal or key <= query
+            assert seen == expected, (query, key)
+    assert row_mask(run, Rule(causal, window, None), queries, keys)[0] is mask, "made once a pass"
+
+
+# --- norms, activations, channel mixers ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_norms(dtype: torch.dtype) -> None:
+    x = (torch.randn(3, 8) * 3 + 1).to(dtype)
+    layer, rms = drawn(build(spec.LayerNorm(1e-5), 8)).to(dtype), drawn(build(spec.RMSNorm(1e-6), 8)).to(dtype)
+    wide = x.double()
+    expected = (wide - wide.mean(-1, keepdim=True)) / (wide.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    tolerance = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 0.05, "atol": 0.05}
+    torch.testing.assert_close(layer(x).double(), expected * layer.weight.double() + layer.bias.double(), **tolerance)
+    expected = wide / (wide.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt()
+    torch.testing.assert_close(rms(x).double(), expected * rms.weight.double(), **tolerance)
+    assert layer(x).dtype == rms(x).dtype == dtype
+
+
+def test_activations() -> None:
+    x = torch.linspace(-4, 4, 41)
+    exact = 0.5 * x * (1 + torch.erf(x / math.sqrt(2)))
+    tanh = 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    for name, expected in (
+        ("gelu", exact),
+        ("gelu_new", tanh),
+        ("gelu_pytorch_tanh", tanh),
+        ("gelu_fast", tanh),
+        ("relu", x.clamp(min=0)),
+        ("silu", x * torch.sigmoid(x)),
+        ("swish", x * torch.sigmoid(x)),
+        ("tanh", torch.tanh(x)),
+        ("quick_gelu", x * torch.sigmoid(1.702 * x)),
+        ("linear", x),
+    ):
+        torch.testing.assert_close(activation(name)(x), expected, rtol=1e-4, atol=1e-5)
+    assert all(activation(name)(x).shape == x.shape for name in ACTIVATIONS)
+    with pytest.raises(ConfigError, match=r"The activation 'geluu' is unknown. Did you mean 'gelu'\?"):
+        activation("geluu")
+
+
+def test_a_gated_mlp() -> None:
+    mlp = drawn(build(spec.GatedMlp(6, "silu"), 4))
+    x = torch.randn(2, 3, 4)
+    expected = (torch.nn.functional.silu(x @ mlp.gate.weight.T) * (x @ mlp.up.weight.T)) @ mlp.down.weight.T
+    torch.testing.assert_close(mlp(x), expected)
+    assert [name for name, _ in mlp.named_parameters()] == ["gate.weight", "up.weight", "down.weight"]
+
+
+@pytest.mark.parametrize("top", [1, 2, 4])
+def test_a_mixture_of_experts(top: int) -> None:
+    moe = drawn(build(spec.MixtureOfExperts(spec.GatedMlp(6, "silu"), 4, top), 5))
+    x = torch.randn(2, 7, 5)
+    run = Run(Batch(2, 7, CPU), eager)
+    run.trace.router = []
+    out = moe(x, run)
+    for row in range(2):
+        for place in range(7):
+            token = x[row, place]
+            probabilities = (moe.router.weight @ token).softmax(-1)
+            best = probabilities.topk(top)
+            weights = best.values / best.values.sum()
+            expected = sum(w * moe.experts[i](token) for w, i in zip(weights, best.indices.tolist(), strict=True))
+            torch.testing.assert_close(out[row, place], expected, rtol=1e-4, atol=1e-5)
+    assert run.trace.router[0].shape == (14, 4)
+
+
+# --- memory layouts -----------------------------------------------------------------------------------------------
+
+
+def test_laying_out_changes_memory_and_no_value() -> None:
+    linear, table = drawn(Linear(6, 4)), drawn(Embedding(4, 6))
+    tied = Linear(6, 4, bias=False)
+    tied.weight = table.weight
+    before = linear.weight.clone()
+    model = torch.nn.ModuleList([linear, table, tied])
+    lay_out(model)
+    assert torch.equal(linear.weight, before)
+    assert linear.weight.stride() == (1, 4)
+    assert tied.weight is table.weight
+    assert table.weight.is_contiguous(), "a table is read by rows"
+    assert isinstance(linear.weight, torch.nn.Parameter)
+
+
+# --- specs and builders -------------------------------------------------------------------------------------------
+
+
+def test_every_spec_that_a_family_uses_has_a_builder() -> None:
+    import headway.nn.stack  # noqa: F401 - enters the builders
+
+    used: set[type] = set()
+
+    def walk(value: Any) -> None:
+        if dataclasses.is_dataclass(value):
+            used.add(type(value))
+            for part in dataclasses.fields(value):
+                walk(getattr(value, part.name))
+        elif isinstance(value, tuple):
+            for part in value:
+                walk(part)
+
+    for model_type, family in families().items():
+        walk(family.architecture(small_config(model_type)))
+    built = {spec.LayerNorm, spec.RMSNorm, spec.Attention, spec.Mlp, spec.GatedMlp, spec.Layer, spec.Stack, spec.Embed}
+    assert built <= used
+    described = {spec.PreNorm, spec.PostNorm, spec.Learned, spec.TokenTypes, spec.TypesAsTokens}
+    scaling = {kind for kind in used if kind.__name__.startswith("Rope")}
+    assert used - described - scaling <= set(builders._builders)
+
+
+def test_specs_are_frozen_and_compare_by_value() -> None:
+    for family in families().values():
+        config = family.config()
+        assert family.architecture(config) == family.architecture(config)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            family.architecture(config).norm = None  # type: ignore[misc, union-attr]
+
+
+def test_a_component_of_ones_own() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Half:
+        by: float
+
+    with pytest.raises(ConfigError, match="No builder is registered for Half"):
+        build(Half(2.0))
+
+    @builds(Half)
+    class HalfModule(torch.nn.Module):
+        def __init__(self, half: Half) -> None:
+            super().__init__()
+            self.by = half.by
+
+    try:
+        assert build(Half(2.0)).by == 2.0
+        with pytest.raises(ConfigError, match="Half is built by"):
+            builds(Half)(HalfModule)
+    finally:
+        builders._builders.pop(Half)
+
+
+def test_heads_share_the_width_evenly() -> None:
+    assert spec.head_width(12, 3) == 4
+    for heads in (5, 0, -1):
+        with pytest.raises(ConfigError, match="12 channels cannot be shared by"):
+            spec.head_width(12, heads)
+
+
+def test_positions_are_shared_by_the_layers_that_name_them() -> None:
+    backbone = families()["t5"].architecture(small_config("t5"))
+    assert len(spec.positions_of(backbone.encoder.layers)) == 1
+    assert spec.positions_of(families()["bert"].architecture(small_config("bert")).stack.layers) == ()
+    model = small_model("albert", num_hidden_layers=4)
+    assert len(model.backbone.layers) == 1
+    assert model.backbone.order == (0, 0, 0, 0)
+    assert "masked-lm" in tasks_of(families()["albert"])
+
+
+def test_dropout_acts_in_training_alone() -> None:
+    model = small_model("bert")
+    ids = torch.tensor([[5, 6, 7]])
+    model.train()
+    assert not torch.equal(model(input_ids=ids)[0], model(input_ids=ids)[0])
+    model.eval()
+    assert torch.equal(model(input_ids=ids)[0], model(input_ids=ids)[0])
