@@ -50,7 +50,7 @@ def main() -> None:
                 found[said] = None
         return list(found)
 
-    tokenizer = wordpiece([wording(said, chance, None) for said in drawn(3000, False)], 900, 64)
+    tokenizer = wordpiece([wording(said, chance, None) for said in drawn(2500, False)], 900, 64)
     model = BertModel(small(tokenizer), add_pooling_layer=False)
 
     def vectors(inputs: Any) -> torch.Tensor:

@@ -86,6 +86,8 @@ class PreTrainedConfig(_Fields):
 
     architectures: list[str] | None = None
     dtype: str | None = None
+    initializer_range: float = 0.02
+    use_cache: bool = True
     is_encoder_decoder: bool = False
     tie_word_embeddings: bool = True
     pad_token_id: int | None = None

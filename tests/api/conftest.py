@@ -1,4 +1,4 @@
-"""A hub on loopback that serves small checkpoints under the ids that users know, in the formats that the real ones have.
+"""A hub on loopback that serves small checkpoints under the ids that users know, in the formats of the real ones.
 
 The checkpoints are written by transformers, so that none of headway's own code stands behind both sides. They have the
 real numbers of layers, heads, labels and vocabulary entries, and few channels.

@@ -596,7 +596,22 @@ def test_004_29_a_heat_map(capsys: pytest.CaptureFixture[str]) -> None:
     tokens = tokenizer.convert_ids_to_tokens(inputs["input_ids"][0])
     print("Attention weights shape:", attention.shape)
     assert capsys.readouterr().out == "Attention weights shape: torch.Size([14, 14])\n"
-    assert tokens == ["[CLS]", "the", "cat", "sat", "on", "the", "mat", "because", "it", "was", "very", "tired", ".", "[SEP]"]
+    assert tokens == [
+        "[CLS]",
+        "the",
+        "cat",
+        "sat",
+        "on",
+        "the",
+        "mat",
+        "because",
+        "it",
+        "was",
+        "very",
+        "tired",
+        ".",
+        "[SEP]",
+    ]
     assert attention.numpy().shape == (14, 14)
 
 
@@ -645,14 +660,14 @@ def test_1_8_every_text_head_on_every_named_checkpoint() -> None:
 def test_1_8_a_pair_that_makes_no_sense() -> None:
     from headway import AutoModelForImageClassification
 
-    with pytest.raises(ValueError, match="^Unrecognized configuration class"):
+    with pytest.raises(ValueError, match=r"^Unrecognized configuration class"):
         AutoModelForImageClassification.from_pretrained("bert-base-uncased")
 
 
 def test_1_8_logits_of_a_base_model(bert: tuple[Any, Any]) -> None:
     tokenizer, model = bert
     outputs = model(**tokenizer("Hello", return_tensors="pt"))
-    with pytest.raises(KeyError, match="^'logits'") as caught:
+    with pytest.raises(KeyError, match=r"^'logits'") as caught:
         outputs["logits"]
     assert "AutoModelFor" in "".join(caught.value.__notes__)
 

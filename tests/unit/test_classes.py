@@ -1,4 +1,4 @@
-"""Classes by the field's names: made once from a family and a head, picklable, and told apart from names that are none."""
+"""Classes by the field's names: made once from a family and a head, picklable, and nearest for names that are none."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_what_a_class_says_of_itself() -> None:
     assert kind.base_model_prefix == "bert"
     assert "A label, a score or several labels" in kind.__doc__ or "labels" in kind.__doc__
     assert "Bert" in kind.__doc__
-    assert list(inspect.signature(kind).parameters)[0] == "config"
+    assert next(iter(inspect.signature(kind).parameters)) == "config"
     assert "input_ids" in inspect.signature(kind.forward).parameters
     assert "attention_mask" in inspect.signature(kind.forward).parameters
     assert "Args:" in (kind.forward.__doc__ or "")
@@ -62,7 +62,36 @@ def test_every_class_by_name(name: str) -> None:
 
 def test_the_names_of_the_field() -> None:
     """Class names that checkpoints carry in ``architectures``."""
-    expected = ["BertModel", "BertForMaskedLM", "BertForPreTraining", "BertForNextSentencePrediction", "BertForMultipleChoice", "BertForQuestionAnswering", "BertForTokenClassification", "BertForSequenceClassification", "BertLMHeadModel", "RobertaForMaskedLM", "DistilBertForSequenceClassification", "AlbertForPreTraining", "ElectraForPreTraining", "DebertaV2ForTokenClassification", "GPT2Model", "GPT2LMHeadModel", "GPT2ForSequenceClassification", "LlamaForCausalLM", "LlamaForTokenClassification", "MistralForCausalLM", "MixtralForCausalLM", "T5ForConditionalGeneration", "T5Model", "BartForConditionalGeneration", "BartForCausalLM", "BartForSequenceClassification", "ViTForImageClassification", "ViTModel"]
+    expected = [
+        "BertModel",
+        "BertForMaskedLM",
+        "BertForPreTraining",
+        "BertForNextSentencePrediction",
+        "BertForMultipleChoice",
+        "BertForQuestionAnswering",
+        "BertForTokenClassification",
+        "BertForSequenceClassification",
+        "BertLMHeadModel",
+        "RobertaForMaskedLM",
+        "DistilBertForSequenceClassification",
+        "AlbertForPreTraining",
+        "ElectraForPreTraining",
+        "DebertaV2ForTokenClassification",
+        "GPT2Model",
+        "GPT2LMHeadModel",
+        "GPT2ForSequenceClassification",
+        "LlamaForCausalLM",
+        "LlamaForTokenClassification",
+        "MistralForCausalLM",
+        "MixtralForCausalLM",
+        "T5ForConditionalGeneration",
+        "T5Model",
+        "BartForConditionalGeneration",
+        "BartForCausalLM",
+        "BartForSequenceClassification",
+        "ViTForImageClassification",
+        "ViTModel",
+    ]
     assert not [name for name in expected if not hasattr(headway, name)]
 
 

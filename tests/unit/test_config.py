@@ -227,7 +227,7 @@ def test_for_model() -> None:
 
 
 class ListedConfig(PreTrainedConfig):
-    """A config as the acceptance list's row 003-4 writes it: plain ``__init__``, sixteen arguments, the rest passed on."""
+    """As the acceptance list's row 003-4 writes it: plain ``__init__``, sixteen arguments, the rest passed on."""
 
     model_type = "listed-bert"
 
@@ -272,7 +272,7 @@ class ListedConfig(PreTrainedConfig):
 def test_a_subclass_with_an_init_of_its_own(tmp_path: Path) -> None:
     config = ListedConfig(hidden_size=16, num_labels=3, extra="kept")
     assert (config.hidden_size, config.pad_token_id, config.num_labels, config.extra) == (16, 0, 3, "kept")
-    assert list(inspect.signature(ListedConfig).parameters)[0] == "vocab_size"
+    assert next(iter(inspect.signature(ListedConfig).parameters)) == "vocab_size"
     again = ListedConfig.from_pretrained(_folder(config, tmp_path))
     assert again == config
     assert (again.hidden_size, again.classifier_dropout, again.extra) == (16, None, "kept")

@@ -1,4 +1,4 @@
-"""Bad input: one sentence of headway's own, naming the file or the argument; nothing run, nothing read outside the folder."""
+"""Bad input: one sentence of headway's own, naming file or argument; nothing run, nothing read outside the folder."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_a_pickle_that_would_run_code(folder: Path, as_torch_file: bool) -> None
     if as_torch_file:
         torch.save(content, path)
     else:
-        path.write_bytes(pickle.dumps(content))
+        path.write_bytes(pickle.dumps(content, protocol=2))
     refused(folder, WeightsError, path)
     assert not mark.exists()
     assert pickle.loads(pickle.dumps(Evil(mark))) is None, "it would have run"
@@ -606,7 +606,7 @@ def test_a_head_that_makes_no_sense() -> None:
         (headway.AutoModelForImageClassification, "bert"),
         (headway.AutoModelForSeq2SeqLM, "gpt2"),
     ):
-        with pytest.raises(ValueError, match="^Unrecognized configuration class") as caught:
+        with pytest.raises(ValueError, match=r"^Unrecognized configuration class") as caught:
             auto.from_config(small_config(model_type))
         assert isinstance(caught.value, ConfigError)
         one_sentence(caught.value)

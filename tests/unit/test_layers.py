@@ -88,10 +88,8 @@ def test_which_keys_a_query_sees(window: int | None, causal: bool, queries: int,
         for key in range(keys):
             distance = query + keys - queries - key
             expected = (not causal or distance >= 0) and (window is None or abs(distance) < window)
-            if mask is not None:
-                seen = bool(mask.expand(queries, keys)[query, key])
-            else:
-                seen = not is_causal or key <= query
+            plain = not is_causal or key <= query
+            seen = plain if mask is None else bool(mask.expand(queries, keys)[query, key])
             assert seen == expected, (query, key)
     assert row_mask(run, Rule(causal, window, None), queries, keys)[0] is mask, "made once a pass"
 

@@ -10,7 +10,6 @@ from headway.registry import Family, register
 
 class AlbertConfig(bert.BertConfig):
     model_type = "albert"
-
     vocab_size: int = 30000
     embedding_size: int = 128
     hidden_size: int = 4096
@@ -27,7 +26,7 @@ class AlbertConfig(bert.BertConfig):
 
 
 def architecture(c: AlbertConfig) -> spec.Encoder:
-    plain = bert.stack(c, spec.Learned(c.max_position_embeddings), spec.TokenTypes(c.type_vocab_size), c.embedding_size)
+    plain = bert.stack(c, width=c.embedding_size)
     inner = c.inner_group_num
     order = tuple(
         step * c.num_hidden_groups // c.num_hidden_layers * inner + i

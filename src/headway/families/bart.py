@@ -33,31 +33,25 @@ class BartConfig(PreTrainedConfig):
     classifier_dropout: float = 0.0
     scale_embedding: bool = False
     is_encoder_decoder: bool = True
-    use_cache: bool = True
     pad_token_id: int | None = 1
     bos_token_id: int | None = 0
     eos_token_id: int | list[int] | None = 2
     decoder_start_token_id: int | None = 2
     forced_eos_token_id: int | None = 2
-    id2label: dict[int, str] | None = {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}  # noqa: RUF012 - copied by the base
-    label2id: dict[str, int] | None = {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}  # noqa: RUF012
+    id2label: dict[int, str] | None = {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}  # noqa: RUF012 - the base copies it
 
 
 def stack(c: Any, side: str, causal: bool) -> spec.Stack:
-    norm, heads = spec.LayerNorm(1e-5), getattr(c, f"{side}_attention_heads")
-    attention = spec.Attention(heads, spec.head_width(c.d_model, heads), causal=causal, dropout=c.attention_dropout)
-    cross = spec.Attention(heads, spec.head_width(c.d_model, heads), dropout=c.attention_dropout) if causal else None
+    norm, heads, dropout = spec.LayerNorm(1e-5), getattr(c, f"{side}_attention_heads"), c.attention_dropout
+    width = spec.head_width(c.d_model, heads)
+    cross = spec.Attention(heads, width, dropout=dropout) if causal else None
     mlp = spec.Mlp(getattr(c, f"{side}_ffn_dim"), c.activation_function, dropout=c.activation_dropout)
-    # The first two rows of the position table are never read.
-    embed = spec.Embed(
-        c.vocab_size,
-        c.d_model,
-        spec.Learned(c.max_position_embeddings + 2, offset=2),
-        norm=norm,
-        scale=c.d_model**0.5 if c.scale_embedding else 1.0,
-        dropout=c.dropout,
-    )
+    attention = spec.Attention(heads, width, causal=causal, dropout=dropout)
     layer = spec.Layer(attention, mlp, spec.PostNorm(norm), cross, c.dropout)
+    # The first two rows of the position table are never read.
+    positions = spec.Learned(c.max_position_embeddings + 2, offset=2)
+    scale = c.d_model**0.5 if c.scale_embedding else 1.0
+    embed = spec.Embed(c.vocab_size, c.d_model, positions, None, norm, scale, c.dropout)
     return spec.Stack(c.d_model, embed, spec.repeat(layer, getattr(c, f"{side}_layers")))
 
 
@@ -74,33 +68,24 @@ def heads(c: Any) -> dict[str, spec.Recipe]:
     }
 
 
+def attention(ours: str, theirs: str) -> dict[str, str]:
+    rows = {f"{ours}.{x}": f"{theirs}.{x}_proj" for x in "qkv"}
+    return {**rows, f"{ours}.o": f"{theirs}.out_proj", f"{ours}_norm": f"{theirs}_layer_norm"}
+
+
 def names(c: Any) -> Names:
-    layer = {
-        **{f"attn.{x}": f"self_attn.{x}_proj" for x in "qkv"},
-        "attn.o": "self_attn.out_proj",
-        "attn_norm": "self_attn_layer_norm",
-        "mlp.up": "fc1",
-        "mlp.down": "fc2",
-        "mlp_norm": "final_layer_norm",
-    }
-    cross = {
-        **{f"cross.{x}": f"encoder_attn.{x}_proj" for x in "qkv"},
-        "cross.o": "encoder_attn.out_proj",
-        "cross_norm": "encoder_attn_layer_norm",
-    }
+    layer = {**attention("attn", "self_attn"), "mlp.up": "fc1", "mlp.down": "fc2", "mlp_norm": "final_layer_norm"}
     embed = {"positions": "embed_positions", "norm": "layernorm_embedding"}
-    tables = ("encoder.embed_tokens", "decoder.embed_tokens")
-    rows: dict[str, Any] = {"tokens": Stored("shared", also=tables)}
+    rows: dict[str, Any] = {"tokens": Stored("shared", also=("encoder.embed_tokens", "decoder.embed_tokens"))}
+    lm: dict[str, Any] = {"lm.decoder": "lm_head", "lm.offset": Stored("final_logits_bias", Reshaped(1))}
     causal: dict[str, Any] = {"lm.decoder": "lm_head"}
     if c.tie_word_embeddings:
-        causal["backbone.tokens"] = Stored(
-            "model.decoder.embed_tokens", also=("model.shared", "model.encoder.embed_tokens")
-        )
-    for side, parts in (("encoder", layer), ("decoder", {**layer, **cross})):
-        tokens = {} if c.tie_word_embeddings else {"tokens": Stored("embed_tokens")}
-        rows |= each(f"{side}.embed", side, {**embed, **tokens})
-        rows |= each(f"{side}.layers.{{i}}", f"{side}.layers.{{i}}", parts)
-    lm: dict[str, Any] = {"lm.decoder": "lm_head", "lm.offset": Stored("final_logits_bias", Reshaped(1))}
+        others = ("model.shared", "model.encoder.embed_tokens")
+        causal["backbone.tokens"] = Stored("model.decoder.embed_tokens", also=others)
+    else:
+        embed["tokens"] = "embed_tokens"
+    for side, parts in (("encoder", layer), ("decoder", {**layer, **attention("cross", "encoder_attn")})):
+        rows |= each(f"{side}.embed", side, embed) | each(f"{side}.layers.{{i}}", f"{side}.layers.{{i}}", parts)
     ignore = ("encoder.version", "decoder.version", "shared.weight")
     return Names("model", rows, heads={"seq2seq-lm": lm, "causal-lm": causal}, ignore=ignore)
 

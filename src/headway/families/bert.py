@@ -10,7 +10,6 @@ from headway.registry import Family, register
 
 class BertConfig(PreTrainedConfig):
     model_type = "bert"
-
     vocab_size: int = 30522
     hidden_size: int = 768
     num_hidden_layers: int = 12
@@ -21,33 +20,28 @@ class BertConfig(PreTrainedConfig):
     attention_probs_dropout_prob: float = 0.1
     max_position_embeddings: int = 512
     type_vocab_size: int = 2
-    initializer_range: float = 0.02
     layer_norm_eps: float = 1e-12
     pad_token_id: int | None = 0
     classifier_dropout: float | None = None
     is_decoder: bool = False
     add_cross_attention: bool = False
-    use_cache: bool = True
 
 
-def stack(c: Any, positions: spec.Learned, types: spec.TokenTypes | None, width: int | None = None) -> spec.Stack:
-    """The stack that BERT and its descendants share."""
-    norm, heads = spec.LayerNorm(c.layer_norm_eps), c.num_attention_heads
-    width_each = spec.head_width(c.hidden_size, heads)
-    attention = spec.Attention(heads, width_each, causal=c.is_decoder, dropout=c.attention_probs_dropout_prob)
-    look_back = spec.Attention(heads, width_each, dropout=c.attention_probs_dropout_prob)
-    cross = look_back if c.add_cross_attention else None
+def stack(c: Any, positions: spec.Learned | None = None, width: int | None = None) -> spec.Stack:
+    """The stack that BERT and its descendants share; ``width`` is that of the embeddings where it differs."""
+    norm, heads, dropout = spec.LayerNorm(c.layer_norm_eps), c.num_attention_heads, c.attention_probs_dropout_prob
+    each_width = spec.head_width(c.hidden_size, heads)
+    attention = spec.Attention(heads, each_width, causal=c.is_decoder, dropout=dropout)
+    cross = spec.Attention(heads, each_width, dropout=dropout) if c.add_cross_attention else None
     mlp = spec.Mlp(c.intermediate_size, c.hidden_act)
     layer = spec.Layer(attention, mlp, spec.PostNorm(norm), cross, c.hidden_dropout_prob)
+    positions, types = positions or spec.Learned(c.max_position_embeddings), spec.TokenTypes(c.type_vocab_size)
     embed = spec.Embed(c.vocab_size, width or c.hidden_size, positions, types, norm, dropout=c.hidden_dropout_prob)
     return spec.Stack(c.hidden_size, embed, spec.repeat(layer, c.num_hidden_layers))
 
 
-def architecture(c: BertConfig) -> spec.Encoder:
-    return spec.Encoder(
-        stack(c, spec.Learned(c.max_position_embeddings), spec.TokenTypes(c.type_vocab_size)),
-        spec.Pooler(c.hidden_size),
-    )
+def architecture(c: Any) -> spec.Encoder:
+    return spec.Encoder(stack(c), spec.Pooler(c.hidden_size))
 
 
 def heads(c: BertConfig) -> dict[str, spec.Recipe]:
@@ -61,8 +55,9 @@ def rows(ours: str, theirs: str) -> dict[str, str]:
     return {**inputs, f"{ours}.o": f"{theirs}.output.dense", f"{ours}_norm": f"{theirs}.output.LayerNorm"}
 
 
-TABLES = {"tokens": "word_embeddings", "positions": "position_embeddings", "types": "token_type_embeddings"}
-EMBED = each("embed", "embeddings", {**TABLES, "norm": "LayerNorm"})
+TABLES = {"tokens": "word", "positions": "position", "types": "token_type"}
+EMBED = {f"embed.{ours}": f"embeddings.{theirs}_embeddings" for ours, theirs in TABLES.items()}
+EMBED |= {"embed.norm": "embeddings.LayerNorm"}
 MLP = {"mlp.up": "intermediate.dense", "mlp.down": "output.dense", "mlp_norm": "output.LayerNorm"}
 LAYER = {**rows("attn", "attention"), **rows("cross", "crossattention"), **MLP}
 LM = each("lm.hidden", "cls.predictions.transform", {"dense": "dense", "norm": "LayerNorm"})

@@ -11,7 +11,6 @@ from headway.registry import Family, register
 
 class DebertaV2Config(PreTrainedConfig):
     model_type = "deberta-v2"
-
     vocab_size: int = 128100
     hidden_size: int = 1536
     num_hidden_layers: int = 24
@@ -22,7 +21,6 @@ class DebertaV2Config(PreTrainedConfig):
     attention_probs_dropout_prob: float = 0.1
     max_position_embeddings: int = 512
     type_vocab_size: int = 0
-    initializer_range: float = 0.02
     layer_norm_eps: float = 1e-7
     relative_attention: bool = False
     max_relative_positions: int = -1
@@ -40,11 +38,8 @@ class DebertaV2Config(PreTrainedConfig):
 
 
 def mixer(c: Any) -> spec.Mixer:
-    heads, width, dropout = (
-        c.num_attention_heads,
-        spec.head_width(c.hidden_size, c.num_attention_heads),
-        c.attention_probs_dropout_prob,
-    )
+    heads, dropout = c.num_attention_heads, c.attention_probs_dropout_prob
+    width = spec.head_width(c.hidden_size, heads)
     if not c.relative_attention:
         return spec.Attention(heads, width, dropout=dropout)
     kinds = c.pos_att_type.split("|") if isinstance(c.pos_att_type, str) else c.pos_att_type or []
@@ -63,14 +58,9 @@ def architecture(c: Any) -> spec.Encoder:
     layers: tuple[spec.Layer | spec.ConvolvedLayer, ...] = spec.repeat(layer, c.num_hidden_layers)
     if c.conv_kernel_size > 0:
         layers = (spec.ConvolvedLayer(layer, c.conv_kernel_size, c.conv_groups, c.conv_act, norm), *layers[1:])
-    embed = spec.Embed(
-        c.vocab_size,
-        c.hidden_size,
-        spec.Learned(c.max_position_embeddings) if c.position_biased_input else None,
-        spec.TokenTypes(c.type_vocab_size) if c.type_vocab_size else None,
-        norm,
-        dropout=c.hidden_dropout_prob,
-    )
+    positions = spec.Learned(c.max_position_embeddings) if c.position_biased_input else None
+    types = spec.TokenTypes(c.type_vocab_size) if c.type_vocab_size else None
+    embed = spec.Embed(c.vocab_size, c.hidden_size, positions, types, norm, dropout=c.hidden_dropout_prob)
     return spec.Encoder(spec.Stack(c.hidden_size, embed, layers))
 
 
@@ -85,17 +75,12 @@ def names(c: Any) -> Names:
     layer |= {"attn.position_k": "attention.self.pos_key_proj", "attn.position_q": "attention.self.pos_query_proj"}
     summary = {"hidden.dense": "pooler.dense", "out": "classifier"}
     lm = {**bert.LM, **bert.lm_output(c, "cls.predictions")}
+    rows = {"positions.0.table": "rel_embeddings", "positions.0.norm": "LayerNorm"}
+    rows |= {"layers.0.conv": "conv.conv", "layers.0.norm": "conv.LayerNorm"}
+    rows |= each("layers.{i}", "layer.{i}", layer) | each("layers.0.layer", "layer.0", layer)
     return Names(
         "deberta",
-        {
-            **bert.EMBED,
-            "positions.0.table": "encoder.rel_embeddings",
-            "positions.0.norm": "encoder.LayerNorm",
-            **each("layers.{i}", "encoder.layer.{i}", layer),
-            **each("layers.0.layer", "encoder.layer.0", layer),
-            "layers.0.conv": "encoder.conv.conv",
-            "layers.0.norm": "encoder.conv.LayerNorm",
-        },
+        {**bert.EMBED, **each("", "encoder", rows)},
         heads={"sequence-classification": summary, "multiple-choice": summary, "masked-lm": lm},
         ignore=("embeddings.position_ids",),
     )

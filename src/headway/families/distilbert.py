@@ -27,7 +27,6 @@ class DistilBertConfig(PreTrainedConfig):
     dropout: float = 0.1
     attention_dropout: float = 0.1
     activation: str = "gelu"
-    initializer_range: float = 0.02
     qa_dropout: float = 0.1
     seq_classif_dropout: float = 0.2
     pad_token_id: int | None = 0

@@ -10,7 +10,6 @@ from headway.registry import Family, register
 
 class ElectraConfig(bert.BertConfig):
     model_type = "electra"
-
     embedding_size: int = 128
     hidden_size: int = 256
     num_attention_heads: int = 4
@@ -21,10 +20,8 @@ class ElectraConfig(bert.BertConfig):
     summary_last_dropout: float = 0.1
 
 
-def architecture(c: ElectraConfig) -> spec.Encoder:
-    return spec.Encoder(
-        bert.stack(c, spec.Learned(c.max_position_embeddings), spec.TokenTypes(c.type_vocab_size), c.embedding_size)
-    )
+def architecture(c: Any) -> spec.Encoder:
+    return spec.Encoder(bert.stack(c, width=c.embedding_size))
 
 
 def heads(c: Any) -> dict[str, spec.Recipe]:

@@ -11,7 +11,6 @@ from headway.rope import rotary
 
 class LlamaConfig(PreTrainedConfig):
     model_type = "llama"
-
     vocab_size: int = 32000
     hidden_size: int = 4096
     intermediate_size: int = 11008
@@ -21,14 +20,12 @@ class LlamaConfig(PreTrainedConfig):
     head_dim: int | None = None
     hidden_act: str = "silu"
     max_position_embeddings: int = 2048
-    initializer_range: float = 0.02
     rms_norm_eps: float = 1e-6
     rope_parameters: dict[str, Any] | None = None
     attention_bias: bool = False
     attention_dropout: float = 0.0
     mlp_bias: bool = False
     tie_word_embeddings: bool = False
-    use_cache: bool = True
     bos_token_id: int | None = 1
     eos_token_id: int | list[int] | None = 2
 
@@ -36,26 +33,21 @@ class LlamaConfig(PreTrainedConfig):
 def architecture(
     c: Any, bias: bool | None = None, window: int | None = None, mlp: Any = None, theta: float = 10000.0
 ) -> spec.Decoder:
-    width = c.head_dim or spec.head_width(c.hidden_size, c.num_attention_heads)
+    heads, bias = c.num_attention_heads, c.attention_bias if bias is None else bias
+    width = c.head_dim or spec.head_width(c.hidden_size, heads)
     attention = spec.Attention(
-        c.num_attention_heads,
+        heads,
         width,
-        c.num_key_value_heads or c.num_attention_heads,
-        bias=c.attention_bias if bias is None else bias,
+        c.num_key_value_heads or heads,
+        bias,
         causal=True,
         window=window,
-        position=rotary(c, width, theta),
         dropout=c.attention_dropout,
+        position=rotary(c, width, theta),
     )
-    norm = spec.RMSNorm(c.rms_norm_eps)
-    layer = spec.Layer(
-        attention, mlp or spec.GatedMlp(c.intermediate_size, c.hidden_act, c.mlp_bias), spec.PreNorm(norm)
-    )
-    return spec.Decoder(
-        spec.Stack(
-            c.hidden_size, spec.Embed(c.vocab_size, c.hidden_size), spec.repeat(layer, c.num_hidden_layers), norm
-        )
-    )
+    norm, mlp = spec.RMSNorm(c.rms_norm_eps), mlp or spec.GatedMlp(c.intermediate_size, c.hidden_act, c.mlp_bias)
+    layers = spec.repeat(spec.Layer(attention, mlp, spec.PreNorm(norm)), c.num_hidden_layers)
+    return spec.Decoder(spec.Stack(c.hidden_size, spec.Embed(c.vocab_size, c.hidden_size), layers, norm))
 
 
 MLP = {f"mlp.{x}": f"mlp.{x}_proj" for x in ("gate", "up", "down")}

@@ -9,7 +9,6 @@ from headway.registry import Family, register
 
 class MistralConfig(llama.LlamaConfig):
     model_type = "mistral"
-
     intermediate_size: int = 14336
     num_key_value_heads: int | None = 8
     max_position_embeddings: int = 4096 * 32

@@ -10,7 +10,6 @@ from headway.registry import Family, register
 
 class MixtralConfig(mistral.MistralConfig):
     model_type = "mixtral"
-
     rms_norm_eps: float = 1e-5
     sliding_window: int | None = None
     num_experts_per_tok: int = 2

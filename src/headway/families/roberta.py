@@ -11,16 +11,15 @@ from headway.registry import Family, register
 
 class RobertaConfig(bert.BertConfig):
     model_type = "roberta"
-
     vocab_size: int = 50265
     pad_token_id: int | None = 1
     bos_token_id: int | None = 0
     eos_token_id: int | list[int] | None = 2
 
 
-def architecture(c: RobertaConfig) -> spec.Encoder:
+def architecture(c: Any) -> spec.Encoder:
     positions = spec.Learned(c.max_position_embeddings, offset=(c.pad_token_id or 0) + 1)
-    return spec.Encoder(bert.stack(c, positions, spec.TokenTypes(c.type_vocab_size)), spec.Pooler(c.hidden_size))
+    return spec.Encoder(bert.stack(c, positions), spec.Pooler(c.hidden_size))
 
 
 def heads(c: Any) -> dict[str, spec.Recipe]:

@@ -31,7 +31,6 @@ class T5Config(PreTrainedConfig):
     initializer_factor: float = 1.0
     feed_forward_proj: str = "relu"
     is_encoder_decoder: bool = True
-    use_cache: bool = True
     classifier_dropout: float = 0.0
     scale_decoder_outputs: bool | None = None
     pad_token_id: int | None = 0
@@ -40,9 +39,8 @@ class T5Config(PreTrainedConfig):
 
 def stack(c: Any, count: int, causal: bool) -> spec.Stack:
     norm, attend = spec.RMSNorm(c.layer_norm_epsilon), {"bias": False, "scale": 1.0, "dropout": c.dropout_rate}
-    bias = spec.RelativeBias(
-        c.num_heads, c.relative_attention_num_buckets, c.relative_attention_max_distance, bidirectional=not causal
-    )
+    buckets, distance = c.relative_attention_num_buckets, c.relative_attention_max_distance
+    bias = spec.RelativeBias(c.num_heads, buckets, distance, bidirectional=not causal)
     gated, _, act = c.feed_forward_proj.rpartition("-")
     # "gated-gelu" has always meant the tanh approximation.
     act = "gelu_new" if gated and act == "gelu" else act
@@ -67,28 +65,27 @@ def heads(c: Any) -> dict[str, spec.Recipe]:
     return {"seq2seq-lm": lm}
 
 
-def names(c: Any) -> Names:
-    def layer(mlp: int) -> dict[str, str]:
-        return {
-            **{f"attn.{x}": f"layer.0.SelfAttention.{x}" for x in "qkvo"},
-            "attn_norm": "layer.0.layer_norm",
-            **{f"mlp.{x}": f"layer.{mlp}.DenseReluDense.{y}" for x, y in up.items()},
-            "mlp_norm": f"layer.{mlp}.layer_norm",
-        }
+def rows(side: str, up: dict[str, str]) -> dict[str, str]:
+    """Names of one side: each layer's parts are numbered, and the first layer holds the bias of all."""
+    mlp = "layer.1" if side == "encoder" else "layer.2"
+    layer = {f"attn.{x}": f"layer.0.SelfAttention.{x}" for x in "qkvo"} | {"attn_norm": "layer.0.layer_norm"}
+    layer |= {f"mlp.{x}": f"{mlp}.DenseReluDense.{y}" for x, y in up.items()} | {"mlp_norm": f"{mlp}.layer_norm"}
+    if side == "decoder":
+        layer |= {f"cross.{x}": f"layer.1.EncDecAttention.{x}" for x in "qkvo"} | {"cross_norm": "layer.1.layer_norm"}
+    bias = "block.0.layer.0.SelfAttention.relative_attention_bias"
+    return each(
+        side, side, {**each("layers.{i}", "block.{i}", layer), "positions.0.table": bias, "norm": "final_layer_norm"}
+    )
 
+
+def names(c: Any) -> Names:
     up = {"gate": "wi_0", "up": "wi_1"} if c.feed_forward_proj.startswith("gated") else {"up": "wi"}
     up["down"] = "wo"
-    cross = {f"cross.{x}": f"layer.1.EncDecAttention.{x}" for x in "qkvo"} | {"cross_norm": "layer.1.layer_norm"}
-    bias = "block.0.layer.0.SelfAttention.relative_attention_bias"
-    tables = ("encoder.embed_tokens", "decoder.embed_tokens")
-    rows: dict[str, Any] = {"tokens": Stored("shared", also=tables)}
-    for side, parts in (("encoder", layer(1)), ("decoder", {**layer(2), **cross})):
-        rows |= each(f"{side}.layers.{{i}}", f"{side}.block.{{i}}", parts)
-        rows |= {f"{side}.positions.0.table": f"{side}.{bias}", f"{side}.norm": f"{side}.final_layer_norm"}
+    tokens = Stored("shared", also=("encoder.embed_tokens", "decoder.embed_tokens"))
     return Names(
         "transformer",
-        rows,
-        prefixes={"seq2seq-lm": "", "question-answering": "", "causal-lm": ""},
+        {"tokens": tokens, **rows("encoder", up), **rows("decoder", up)},
+        prefixes=dict.fromkeys(("seq2seq-lm", "question-answering", "causal-lm"), ""),
         ignore=("decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",),
     )
 

@@ -10,7 +10,6 @@ from headway.registry import Family, register
 
 class ViTConfig(PreTrainedConfig):
     model_type = "vit"
-
     hidden_size: int = 768
     num_hidden_layers: int = 12
     num_attention_heads: int = 12
@@ -18,7 +17,6 @@ class ViTConfig(PreTrainedConfig):
     hidden_act: str = "gelu"
     hidden_dropout_prob: float = 0.0
     attention_probs_dropout_prob: float = 0.0
-    initializer_range: float = 0.02
     layer_norm_eps: float = 1e-12
     image_size: int | list[int] = 224
     patch_size: int | list[int] = 16

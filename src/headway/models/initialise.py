@@ -22,7 +22,7 @@ def initialise(model: nn.Module, config: PreTrainedConfig, only: Collection[str]
         only: names of the parameters to draw; None draws all.
     """
     factor = getattr(config, "initializer_factor", None)
-    std = getattr(config, "initializer_range", None) or getattr(config, "init_std", None) or 0.02
+    std = getattr(config, "init_std", config.initializer_range)
     for path, module in model.named_modules():
         for leaf, parameter in module.named_parameters(path, recurse=False):
             if only is not None and leaf not in only:

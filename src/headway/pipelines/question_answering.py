@@ -11,7 +11,7 @@ import numpy as np
 from headway.errors import InputError
 from headway.pipelines.options import option
 from headway.pipelines.text import Document, Row, TextOptions, TextPipeline
-from headway.pipelines.windows import Array, Window
+from headway.pipelines.windows import Array, Window, merge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,8 @@ class QuestionAnsweringPipeline(TextPipeline):
     """Answers from contexts.
 
     The answer is ``{"score", "start", "end", "answer"}`` with ``context[start:end]`` the answer, or with ``top_k``
-    above 1 a list of as many different ones, best first. A context that is too long is read in windows; scores are
-    probabilities over all of them. With ``handle_impossible_answer`` the empty answer stands for none.
+    above 1 a list of as many different ones, best first. A context that is too long is read in windows; each
+    token has the logits of the one that has most around it, and scores are probabilities over the whole context. With ``handle_impossible_answer`` the empty answer stands for none.
     """
 
     task = "question-answering"
@@ -111,34 +111,29 @@ class QuestionAnsweringPipeline(TextPipeline):
         self, document: Document, outputs: Sequence[Array], options: Any
     ) -> tuple[Iterable[tuple[float, int, int]], float | None]:
         """Scores of all spans with their first and last token, best first; and the score of there being no answer."""
-        in_context = np.array([sequence == 1 for sequence in document.encoding.sequence_ids])
+        tokens, logits = merge(document.windows, outputs)
+        sequences = document.encoding.sequence_ids
+        in_context = np.array([sequences[token] == 1 for token in tokens])
         if not in_context.any():
             raise InputError(f"The context holds no word to answer with: {document.pair!r}.")
-        allowed = [in_context[window.tokens] for window in document.windows]
+        allowed = in_context.copy()
         if options.handle_impossible_answer:
-            for mask in allowed:
-                mask[0] = True  # the first token stands for no answer, as models are trained
-        logits = [np.where(mask[:, None], row, -np.inf) for mask, row in zip(allowed, outputs, strict=True)]
-        every = np.concatenate(logits)
-        highest = every.max(0)
-        total = highest + np.log(np.exp(every - highest).sum(0))
-        starts, ends, scores, nulls = [], [], [], []
-        for window, row in zip(document.windows, logits, strict=True):
-            start, end = np.exp(row - total).T
-            if options.handle_impossible_answer:
-                nulls.append(float(start[0] * end[0]))
-                start[0] = end[0] = 0.0
-            places = np.flatnonzero(in_context[window.tokens])
-            for length in range(min(options.max_answer_len, len(places))):
-                first, last = places[: len(places) - length], places[length:]
-                starts.append(window.tokens[first])
-                ends.append(window.tokens[last])
-                scores.append(start[first] * end[last])
-        flat = np.concatenate(scores) if scores else np.empty(0)
-        first_tokens, last_tokens = (np.concatenate(x) if x else np.empty(0, dtype=np.int64) for x in (starts, ends))
-        order = np.argsort(-flat, kind="stable")
-        spans = ((float(flat[at]), int(first_tokens[at]), int(last_tokens[at])) for at in order)
-        return spans, min(nulls) if nulls else None
+            # The first token stands for no answer, as models are trained; there is none if no window has one.
+            logits = np.concatenate((min((row[:1] for row in outputs), key=np.sum), logits[1:]))
+            allowed[0] = True
+        powers = np.where(allowed[:, None], np.exp(logits - logits[allowed].max(0)), 0.0)
+        start, end = (powers / powers.sum(0)).T
+        places = np.flatnonzero(in_context)
+        scores, firsts, lasts = [], [], []
+        for length in range(min(options.max_answer_len, len(places))):
+            first, last = places[: len(places) - length], places[length:]
+            scores.append(start[first] * end[last])
+            firsts.append(tokens[first])
+            lasts.append(tokens[last])
+        every, first_tokens, last_tokens = map(np.concatenate, (scores, firsts, lasts))
+        order = np.argsort(-every, kind="stable")
+        spans = ((float(every[at]), int(first_tokens[at]), int(last_tokens[at])) for at in order)
+        return spans, float(start[0] * end[0]) if options.handle_impossible_answer else None
 
     def _characters(self, document: Document, first: int, last: int, whole_words: bool) -> tuple[int, int]:
         """The characters of the context from one token to another."""
