@@ -204,7 +204,7 @@ pipeline_tag: {task}
 
 {what}
 
-It comes with headway so that `headway run {task}` works offline at once. It is a toy: a tiny BERT, trained from
+It comes with headway so that `headway run {task}` works offline at once. It is a toy: a tiny network, trained from
 nothing for {steps} steps on one CPU core, on English sentences that `recipes/{recipe}` makes of templates and word
 lists. No text of others is in it.
 

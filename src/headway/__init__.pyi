@@ -46,9 +46,9 @@ from headway.families.mixtral import MixtralConfig as MixtralConfig
 from headway.families.roberta import RobertaConfig as RobertaConfig
 from headway.families.t5 import T5Config as T5Config
 from headway.families.vit import ViTConfig as ViTConfig
-from headway.models.assemble import EncoderDecoderModel
-from headway.models.assemble import TextModel
-from headway.models.assemble import VisionModel
+from headway.models.encoder_decoder import EncoderDecoderModel
+from headway.models.text import TextModel
+from headway.models.vision import VisionModel
 
 __version__: str
 

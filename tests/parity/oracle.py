@@ -21,7 +21,8 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 from transformers.models.auto import modeling_auto
 
-from headway.models.assemble import EncoderDecoderModel, model_class
+from headway.models.assemble import model_class
+from headway.models.encoder_decoder import EncoderDecoderModel
 from headway.models.load import slots
 from headway.models.plan import BASE, tasks_of
 from headway.registry import families

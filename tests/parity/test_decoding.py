@@ -9,7 +9,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from headway.models.assemble import EncoderDecoderModel
+from headway.models.encoder_decoder import EncoderDecoderModel
 from headway.spec import EncoderDecoder
 from parity.compare import assert_close
 from parity.inputs import collate, make_rows

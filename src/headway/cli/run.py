@@ -132,31 +132,34 @@ def _run(
     if not texts and not files and sys.stdin.isatty():
         raise click.UsageError(f"There is no input: give the {kind.main}, name a --file, or pipe it in.")
     items = (kind.item(text, **besides) for text in _texts(kind, texts, files))
-    run = _pipeline(kind, given)
+    run, options = _pipeline(kind, given)
     if len(texts) == 1 and texts != ("-",) and not files:
-        answer = run(next(items))
+        answer = run(next(items), **options)
         click.echo(as_json(answer, indent=json_) if json_ or jsonl else table(run.table(answer)))
     elif jsonl:
-        for answer in run(items):
+        for answer in run(items, **options):
             click.echo(as_json(answer))
     else:
         known = list(items)
         if not known:
             raise click.UsageError("There is no input: what was read holds no text.")
-        answers = run(known)
+        answers = run(known, **options)
         click.echo(as_json(answers, indent=True) if json_ else table(_rows(run, known, answers)))
 
 
-def _pipeline(kind: type[Pipeline], given: dict[str, Any]) -> Pipeline:
+def _pipeline(kind: type[Pipeline], given: dict[str, Any]) -> tuple[Pipeline, dict[str, Any]]:
+    """The pipeline, and the options that its calls are given: those that were said."""
     from headway.pipelines.load import pipeline
 
-    words = {one.name: one.metadata["none"] for one in dataclasses.fields(kind.Options)}
-    arguments: dict[str, Any] = {
-        name: None if value == words.get(name, "") else value
-        for name, value in given.items()
-        if value is not None and value != ()
+    fields = {one.name: one for one in dataclasses.fields(kind.Options)}
+    said = {name: value for name, value in given.items() if value is not None and value != ()}
+    options = {
+        name: None if value == fields[name].metadata["none"] else value
+        for name, value in said.items()
+        if name in fields
     }
-    return pipeline(kind.task, **arguments)
+    load: dict[str, Any] = {name: value for name, value in said.items() if name not in fields}
+    return pipeline(kind.task, **load), options
 
 
 def _texts(kind: type[Pipeline], texts: Sequence[str], files: Sequence[Any]) -> Iterator[str]:

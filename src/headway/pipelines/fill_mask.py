@@ -62,7 +62,7 @@ class FillMaskPipeline(TextPipeline):
         return filled[0] if len(filled) == 1 else filled
 
     def table(self, answer: Any) -> list[dict[str, Any]]:
-        if isinstance(answer[0], list):
+        if isinstance(answer, list) and isinstance(answer[0], list):
             return [{"mask": number, **row} for number, rows in enumerate(answer, 1) for row in rows]
         return super().table(answer)
 

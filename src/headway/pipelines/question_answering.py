@@ -31,8 +31,9 @@ class QuestionAnsweringPipeline(TextPipeline):
     """Answers from contexts.
 
     The answer is ``{"score", "start", "end", "answer"}`` with ``context[start:end]`` the answer, or with ``top_k``
-    above 1 a list of as many different ones, best first. A context that is too long is read in windows; each
-    token has the logits of the one that has most around it, and scores are probabilities over the whole context. With ``handle_impossible_answer`` the empty answer stands for none.
+    above 1 a list of as many different ones, best first. A context that is too long is read in windows; each token has
+    the logits of the one that has most around it, and scores are probabilities over the whole context. With
+    ``handle_impossible_answer`` the empty answer stands for none.
     """
 
     task = "question-answering"
@@ -121,7 +122,7 @@ class QuestionAnsweringPipeline(TextPipeline):
             # The first token stands for no answer, as models are trained; there is none if no window has one.
             logits = np.concatenate((min((row[:1] for row in outputs), key=np.sum), logits[1:]))
             allowed[0] = True
-        powers = np.where(allowed[:, None], np.exp(logits - logits[allowed].max(0)), 0.0)
+        powers = np.exp(np.where(allowed[:, None], logits - logits[allowed].max(0), -np.inf))
         start, end = (powers / powers.sum(0)).T
         places = np.flatnonzero(in_context)
         scores, firsts, lasts = [], [], []

@@ -1,0 +1,138 @@
+"""Models of an encoder and a decoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from headway.errors import InputError
+from headway.heads import HEADS, Seq2SeqLM
+from headway.heads.losses import IGNORED
+from headway.models.family import FamilyModel, Wants, recorded
+from headway.models.inputs import choices_of, past_of, shape_of, shift_right
+from headway.models.plan import BASE
+from headway.nn.batch import batch_of
+from headway.nn.builders import build
+from headway.nn.cache import Cache
+from headway.nn.run import Memory, Trace
+from headway.nn.stack import States, Tokens
+from headway.outputs import ModelOutput, Seq2SeqModelOutput
+
+
+class EncoderDecoderModel(FamilyModel):
+    """A head on an encoder and a decoder."""
+
+    def _backbone(self, pooled: bool) -> Any:
+        return build(self.plan.backbone, self.plan.parts)
+
+    def get_encoder(self) -> nn.Module:
+        """The encoder's stack."""
+        encoder: nn.Module = self.backbone.encoder
+        return encoder
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        encoder_outputs: Any = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        decoder_inputs_embeds: Tensor | None = None,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+        **labels: Any,
+    ) -> Any:
+        """Run encoder and decoder.
+
+        Args:
+            input_ids: ``[rows, width]`` int64, the encoder's; or ``inputs_embeds``; or ``encoder_outputs`` of an
+                earlier call, whose first item is ``[rows, width, channels]``.
+            attention_mask: ``[rows, width]``, 1 at real tokens of the encoder.
+            decoder_input_ids: ``[rows, steps]``; left out, ``labels`` or ``input_ids`` shifted right.
+            past_key_values: a cache to go on from; ``use_cache`` True returns one.
+            **labels: the labels of the head, as its class says.
+
+        Returns:
+            The head's output, or a tuple with ``return_dict=False``.
+
+        Raises:
+            InputError: shapes, ids or lengths that do not fit.
+        """
+        targets = self._targets(labels)
+        choices = 1
+        if self.task == "multiple-choice" and encoder_outputs is None:
+            choices = choices_of(input_ids, inputs_embeds)
+            input_ids, attention_mask, inputs_embeds = (
+                None if x is None else x.flatten(0, 1) for x in (input_ids, attention_mask, inputs_embeds)
+            )
+        wants = Wants(self.config, output_attentions, output_hidden_states)
+        backbone: Any = self.backbone
+        if encoder_outputs is None:
+            rows, width, device = shape_of(input_ids, inputs_embeds)
+            run = self._run(batch_of(rows, width, device, attention_mask), wants)
+            encoder = backbone.encode(Tokens(input_ids, inputs_embeds), run)
+        else:
+            states = encoder_outputs[0] if not isinstance(encoder_outputs, Tensor) else encoder_outputs
+            batch = batch_of(states.shape[0], states.shape[1], states.device, attention_mask)
+            encoder = States(batch.pack(states), batch, Trace())
+        if decoder_input_ids is None and decoder_inputs_embeds is None:
+            decoder_input_ids, decoder_attention_mask = self._shifted(
+                input_ids, attention_mask, targets, decoder_attention_mask
+            )
+        rows, width, device = shape_of(decoder_input_ids, decoder_inputs_embeds, "decoder_")
+        if past_key_values is None and self._caches(use_cache, training=bool(targets)):
+            past_key_values = Cache()
+        if rows != encoder.batch.rows:
+            raise InputError(
+                f"decoder_input_ids has {rows} rows, but the encoder has {encoder.batch.rows}; give one for each."
+            )
+        past = past_of(past_key_values)
+        batch = batch_of(rows, width, device, decoder_attention_mask, None, past, "decoder_")
+        run = self._run(batch, wants, past_key_values, Memory(encoder.x, encoder.batch))
+        states = backbone.decode(Tokens(decoder_input_ids, decoder_inputs_embeds), run)
+        states.encoder, states.choices = encoder, choices
+        return self._output(states, targets, input_ids, return_dict)
+
+    def _shifted(
+        self, ids: Tensor | None, mask: Tensor | None, targets: dict[str, Tensor], decoder_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """What the decoder reads where the caller does not say: the labels, or the input, one place to the right."""
+        start = self.config.decoder_start_token_id
+        start = self.config.pad_token_id if start is None else start
+        if start is None:
+            raise InputError("The config has neither decoder_start_token_id nor pad_token_id; pass decoder_input_ids.")
+        if issubclass(HEADS.get(self.task, type(None)), Seq2SeqLM):
+            if "labels" not in targets:
+                raise InputError(f"{type(self).__name__} needs decoder_input_ids, or labels to make them of.")
+            labels = targets["labels"]
+            pad = self.config.pad_token_id if self.config.pad_token_id is not None else start
+            return shift_right(labels.masked_fill(labels == IGNORED, pad), None, start), decoder_mask
+        if ids is None:
+            raise InputError(f"{type(self).__name__} needs decoder_input_ids where input_ids are not given.")
+        return shift_right(ids, mask, start), mask if decoder_mask is None else decoder_mask
+
+    def _caches(self, use_cache: bool | None, training: bool) -> bool:
+        if use_cache is None:
+            return bool(getattr(self.config, "use_cache", True)) and not training and self.task in (BASE, "seq2seq-lm")
+        return use_cache
+
+    def _base_output(self, states: States) -> ModelOutput:
+        return Seq2SeqModelOutput(last_hidden_state=states.unpacked, **self._recorded(states))
+
+    def _recorded(self, states: States) -> dict[str, Any]:
+        encoder = states.encoder
+        assert encoder is not None
+        return {
+            "past_key_values": states.cache,
+            "decoder_hidden_states": recorded(states.trace.hidden),
+            "decoder_attentions": recorded(states.trace.attentions),
+            "cross_attentions": recorded(states.trace.cross),
+            "encoder_last_hidden_state": encoder.unpacked,
+            "encoder_hidden_states": recorded(encoder.trace.hidden),
+            "encoder_attentions": recorded(encoder.trace.attentions),
+        }

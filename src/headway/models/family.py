@@ -1,0 +1,169 @@
+"""What the models of all families have in common: a plan, a backbone and a head, and what they return."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from headway import spec
+from headway.config import PreTrainedConfig
+from headway.errors import InputError, did_you_mean
+from headway.io.report import LoadReport
+from headway.models.initialise import initialise
+from headway.models.load import Part
+from headway.models.plan import Plan, plan
+from headway.models.pretrained import PreTrainedModel, fill_new
+from headway.nn.batch import Batch
+from headway.nn.builders import build
+from headway.nn.cache import Cache
+from headway.nn.kernels import eager, kernel
+from headway.nn.linear import lay_out
+from headway.nn.run import Memory, Run, Trace
+from headway.nn.stack import States
+from headway.outputs import BaseModelOutput, ModelOutput
+from headway.registry import Family
+
+
+class FamilyModel(PreTrainedModel):
+    """A family's backbone with one head, or none."""
+
+    family: ClassVar[Family]
+    task: ClassVar[str]
+
+    def __init__(self, config: PreTrainedConfig, add_pooling_layer: bool = True) -> None:
+        super().__init__(config)
+        self.plan: Plan = plan(self.family, self.task, config)
+        self.backbone = self._backbone(add_pooling_layer and self.plan.pooled)
+        head = self.plan.head
+        self.head = None if head is None else head(config, self.plan.recipe, self.plan.backbone)
+        if self._tied == "always":
+            self._tie()
+        if next(self.parameters()).device.type != "meta":
+            initialise(self, config)
+            lay_out(self)
+
+    def _backbone(self, pooled: bool) -> Any:
+        return build(self.plan.backbone, pooled)
+
+    @property
+    def _tied(self) -> str:
+        """Is the output layer's weight the token table's: "always", "never" or "if_absent"?"""
+        recipe = self.plan.recipe
+        lm = recipe.lm if isinstance(recipe, spec.SentencePairPretraining) else recipe
+        if not isinstance(lm, spec.Vocabulary):
+            return "never"
+        return lm.tie or ("always" if self.config.tie_word_embeddings else "never")
+
+    def _tie(self) -> None:
+        head: Any = self.head
+        head.lm.decoder.weight = self.get_input_embeddings().weight
+
+    def tie_weights(self) -> None:
+        """Make the output layer share the token table where the config says so."""
+        if self._tied == "always":
+            self._tie()
+
+    def parts(self) -> Any:
+        return (Part("", self.plan.translation),)
+
+    @classmethod
+    def _unfilled(cls, config: PreTrainedConfig, *args: Any, **kwargs: Any) -> Self:
+        with torch.device("meta"):
+            return cls(config, *args, **kwargs)
+
+    def _finish(self, report: LoadReport) -> LoadReport:
+        output = "head.lm.decoder.weight"
+        if self._tied == "if_absent" and output in report.new:
+            self._tie()
+            report = replace(report, new=tuple(name for name in report.new if name != output))
+        fill_new(self, report)
+        lay_out(self)
+        return report
+
+    # --- parts that users ask for ----------------------------------------------------------------------------------
+
+    @property
+    def base_model(self) -> nn.Module:
+        """The backbone without the head."""
+        return self.backbone
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """The token table."""
+        table = getattr(self.backbone, "tokens", None)
+        stack = getattr(self.backbone, "encoder", None) or getattr(self.backbone, "decoder", None) or self.backbone
+        return table if table is not None else stack.embed.tokens
+
+    def get_output_embeddings(self) -> nn.Module | None:
+        """The linear layer to the vocabulary, where there is one."""
+        lm = getattr(self.head, "lm", None)
+        return None if lm is None else lm.decoder
+
+    # --- running ---------------------------------------------------------------------------------------------------
+
+    def _run(self, batch: Batch, wants: Wants, cache: Cache | None = None, memory: Memory | None = None) -> Run:
+        trace = Trace(
+            hidden=[] if wants.hidden else None,
+            attentions=[] if wants.attentions else None,
+            cross=[] if wants.attentions else None,
+            router=[] if wants.router else None,
+        )
+        chosen = eager if wants.attentions else kernel(self.config._attn_implementation)
+        return Run(batch, chosen, cache, memory, trace)
+
+    def _output(self, states: States, targets: dict[str, Tensor], ids: Tensor | None, return_dict: bool | None) -> Any:
+        if self.head is None:
+            output = self._base_output(states)
+        else:
+            output = self.head(states, targets, ids)
+            for name, value in self._recorded(states).items():
+                if value is not None:
+                    output[name] = value
+        wants_dict = self.config.return_dict if return_dict is None else return_dict
+        return output if wants_dict else output.to_tuple()
+
+    def _base_output(self, states: States) -> ModelOutput:
+        return BaseModelOutput(last_hidden_state=states.unpacked, pooler_output=states.pooled, **self._recorded(states))
+
+    def _recorded(self, states: States) -> dict[str, Any]:
+        trace = states.trace
+        return {
+            "past_key_values": states.cache,
+            "hidden_states": recorded(trace.hidden),
+            "attentions": recorded(trace.attentions),
+            "cross_attentions": recorded(trace.cross) or None,
+            "router_logits": recorded(trace.router),
+        }
+
+    def _targets(self, given: dict[str, Any]) -> dict[str, Tensor]:
+        known = self.plan.targets
+        for name in given:
+            if name not in known:
+                parameters = inspect.signature(type(self).forward).parameters.values()
+                takes = [*(p.name for p in parameters if p.kind is not p.VAR_KEYWORD), *known]
+                labels = f" Its labels are {', '.join(known)}." if known else " It has no head, so it takes no labels."
+                near = did_you_mean(name, takes)
+                raise InputError(f"{type(self).__name__} takes no argument {name!r}.{near or labels}")
+            if given[name] is not None and not isinstance(given[name], Tensor):
+                raise InputError(
+                    f"Expected {name} to be a tensor, got a {type(given[name]).__name__}; use torch.tensor."
+                )
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class Wants:
+    """What a call asks to see, from its arguments or else from the config."""
+
+    def __init__(
+        self, config: PreTrainedConfig, attentions: bool | None, hidden: bool | None, router: bool | None = None
+    ) -> None:
+        self.attentions = config.output_attentions if attentions is None else attentions
+        self.hidden = config.output_hidden_states if hidden is None else hidden
+        self.router = getattr(config, "output_router_logits", False) if router is None else router
+
+
+def recorded(values: list[Tensor] | None) -> tuple[Tensor, ...] | None:
+    return None if values is None else tuple(values)
