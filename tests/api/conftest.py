@@ -264,4 +264,5 @@ MAKERS = {
     "nlptown/bert-base-multilingual-uncased-sentiment": bert_stars,
     "openai-community/gpt2": gpt2,
     "google/flan-t5-large": t5,
+    "google-t5/t5-small": t5,
 }
