@@ -154,8 +154,8 @@ def main() -> None:
     }
     what = "It answers a short English question with a part of a context of a few sentences."
     cannot = (
-        f"It knows {len(RELATIONS)} kinds of facts, such as who lives where and what costs how much, each in a few words; to "
-        "any other question it finds an answer too, and a wrong one."
+        f"It knows {len(RELATIONS)} kinds of facts, such as who lives where and what costs how much, each in a few "
+        "words; to any other question it finds an answer too, and a wrong one."
     )
     text = card("question-answering", what, metrics, cannot, chosen.steps, "question_answering.py")
     save(chosen.out, model, tokenizer, text)

@@ -122,7 +122,9 @@ class PreTrainedConfig(_Fields):
         name = self.attribute_map.get(name, _OTHER_SPELLINGS.get(name, name))
         if name == "dtype" and value is not None:
             value = str(value).removeprefix("torch.")
-        elif name == "id2label" and value is not None:
+        elif name == "label2id" and isinstance(value, dict) and value and self.__dict__.get("id2label") is None:
+            name, value = "id2label", {index: label for label, index in value.items()}
+        if name == "id2label" and value is not None:
             try:
                 value = {int(index): label for index, label in value.items()}
             except (AttributeError, TypeError, ValueError):

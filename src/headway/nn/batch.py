@@ -149,7 +149,6 @@ def batch_of(
         attention_mask: ``[rows, width]`` with 1 at real tokens, or with columns for the cached tokens in front; or an
             explicit mask of three or four axes, True or 0 where a query sees a key, which leaves the batch dense.
         position_ids: ``[rows or 1, width]``.
-        keep: boolean ``[rows, width]``, True at real tokens, where packed, else None.
         past: tokens of each row that the cache holds.
         prefix: what stands before the names of the call's arguments, for messages.
 

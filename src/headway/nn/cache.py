@@ -39,7 +39,7 @@ class Cache:
         """Tokens held, of the longest row."""
         return self.lengths if isinstance(self.lengths, int) else max(self.lengths)
 
-    def update(self, layer: int, keys: Tensor, values: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Append a pass's keys and values, dense ``[rows, heads, new, head_width]``; return all, dense."""
         if layer == len(self._layers):
             self._layers.append(_Layer())
@@ -107,12 +107,13 @@ def _appended(old: Tensor, new: Tensor, past: tuple[int, ...] | int) -> Tensor:
     if old.shape[0] != new.shape[0]:
         raise InputError(f"past_key_values holds {old.shape[0]} rows, but the input has {new.shape[0]}.")
     longest = past if isinstance(past, int) else max(past)
-    if torch.is_grad_enabled() and (new.requires_grad or old.requires_grad) and isinstance(past, int):
-        return torch.cat([old[:, :, :past], new], dim=2)
     if old.shape[2] < longest + count:
         room = new.new_zeros(*old.shape[:2], max(2 * longest, longest + count + 32), old.shape[3])
         room[:, :, : old.shape[2]] = old
         old = room
+    elif torch.is_grad_enabled() and (new.requires_grad or old.requires_grad):
+        # What an earlier pass saved for its gradient is not written to.
+        old = old.clone()
     if isinstance(past, int):
         old[:, :, past : past + count] = new
     else:

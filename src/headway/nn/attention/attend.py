@@ -42,7 +42,7 @@ def attend(
     if batch.lengths is None:
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         if cache is not None:
-            k, v = cache.update(run.step, k, v, batch)
+            k, v = cache.update(run.step, k, v)
         causal = False
         if batch.mask is not None:
             mask = given_mask(run, rule, k.shape[2])
