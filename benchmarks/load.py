@@ -2,7 +2,9 @@
 
     python benchmarks/load.py
 
-Each import runs in a process of its own; loads run in turn in one process, memory again in a process each.
+Each import runs in a process of its own, and so does the first load of a process, after ``import torch`` and the import
+of the library: what a script or a command waits for. Loads are repeated in turn in one process; memory is measured in a
+process each.
 """
 
 from __future__ import annotations
@@ -69,7 +71,12 @@ def main() -> None:
                 lambda: transformers.AutoModel.from_pretrained(folder),
                 7,
             )
-            row(f"from_pretrained, {model_type}", *seconds)
+            row(f"from_pretrained again, {model_type}", *seconds)
+            first = [
+                seconds_of(f"library.AutoModel.from_pretrained({folder!r})", f"import torch, {name} as library")
+                for name in ("headway", "transformers")
+            ]
+            row(f"from_pretrained, first in a process, {model_type}", *first)
             row(
                 f"peak memory of load and a forward, {model_type}",
                 peak("headway", folder),

@@ -11,14 +11,16 @@ import random
 import re
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import torch
 from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from headway import BertConfig, Tokenizer
 
@@ -82,18 +84,25 @@ def made_up(chance: random.Random, parts: int) -> str:
 
 
 def wordpiece(texts: Sequence[str], size: int, max_length: int, lowercase: bool = True) -> Tokenizer:
-    """A tokenizer of BERT's kind with a vocabulary of ``size`` learnt from ``texts``."""
-    backend = Backend(models.WordPiece(unk_token="[UNK]"))  # type: ignore[call-arg]
-    backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    backend.decoder = decoders.WordPiece()
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    alphabet = sorted({character.lower() if lowercase else character for character in CHARACTERS})
-    backend.train_from_iterator(
-        texts,
-        trainers.WordPieceTrainer(
-            vocab_size=size, special_tokens=list(SPECIAL.values()), initial_alphabet=alphabet, show_progress=False
-        ),
-    )
+    """A tokenizer of BERT's kind with a vocabulary of ``size`` learnt from ``texts``.
+
+    The trainer of the ``tokenizers`` library breaks ties by chance, so the vocabulary is chosen here.
+    """
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=lowercase), pre_tokenizers.BertPreTokenizer()
+    counts = Counter(word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    characters = sorted({character.lower() if lowercase else character for character in CHARACTERS})
+    tokens = [*SPECIAL.values(), *characters, *(f"##{character}" for character in characters if character.isalnum())]
+    # Frequent words are tokens; the rest of the room is for pieces of up to four characters that the others consist of.
+    tokens += [word for word in _best(counts, (size - len(tokens)) * 4 // 5) if word not in tokens]
+    pieces: Counter[str] = Counter()
+    for word, count in counts.items():
+        for start, length in product(range(len(word)), (2, 3, 4)) if word not in tokens else ():
+            if start + length <= len(word):
+                pieces[f"{'##' if start else ''}{word[start : start + length]}"] += count * (length - 1)
+    tokens += [piece for piece in _best(pieces, size) if piece not in tokens][: size - len(tokens)]
+    backend = Backend(models.WordPiece({token: id for id, token in enumerate(tokens)}, unk_token="[UNK]"))
+    backend.normalizer, backend.pre_tokenizer, backend.decoder = normalizer, splitter, decoders.WordPiece()
+    backend.add_special_tokens(list(SPECIAL.values()))
     ids = {token: backend.token_to_id(token) for token in ("[CLS]", "[SEP]")}
     backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=list(ids.items())
@@ -105,6 +114,10 @@ def wordpiece(texts: Sequence[str], size: int, max_length: int, lowercase: bool 
         tokenizer_class="BertTokenizer",
         **SPECIAL,
     )
+
+
+def _best(counts: Counter[str], number: int) -> list[str]:
+    return sorted(counts, key=lambda key: (-counts[key], key))[:number]
 
 
 def small(tokenizer: Tokenizer, layers: int = 2, width: int = 64, **fields: Any) -> BertConfig:

@@ -7,7 +7,6 @@ there are the classes of every family and head, such as ``BertConfig`` and ``Ber
 from __future__ import annotations
 
 import importlib
-import logging
 from typing import Any
 
 __version__ = "0.1.0"
@@ -50,8 +49,6 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = ["__version__", *sorted(_HOME)]
-
-logging.getLogger("headway").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:
