@@ -17,6 +17,7 @@ from headway.models.initialise import initialise
 from headway.models.load import Part
 from headway.models.plan import Plan, plan
 from headway.models.pretrained import PreTrainedModel, fill_new
+from headway.models.resize import resize_vocabulary
 from headway.nn.batch import Batch
 from headway.nn.builders import build
 from headway.nn.cache import Cache
@@ -101,6 +102,14 @@ class FamilyModel(PreTrainedModel):
         """The linear layer to the vocabulary, where there is one."""
         lm = getattr(self.head, "lm", None)
         return None if lm is None else lm.decoder
+
+    def resize_token_embeddings(self, new_num_tokens: int) -> nn.Embedding:
+        """Make room for tokens that were added to the tokenizer, or cut the table; returns it.
+
+        Tokens that were there keep their vectors, in the output layer too; new ones are drawn.
+        """
+        resize_vocabulary(self, new_num_tokens)
+        return self.get_input_embeddings()
 
     # --- running ---------------------------------------------------------------------------------------------------
 
