@@ -73,7 +73,7 @@ def main() -> None:
             )
             row(f"from_pretrained again, {model_type}", *seconds)
             first = [
-                seconds_of(f"library.AutoModel.from_pretrained({folder!r})", f"import torch, {name} as library")
+                seconds_of(f"AutoModel.from_pretrained({folder!r})", f"import torch\nfrom {name} import AutoModel")
                 for name in ("headway", "transformers")
             ]
             row(f"from_pretrained, first in a process, {model_type}", *first)

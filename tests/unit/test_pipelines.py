@@ -476,10 +476,14 @@ def test_no_answer_may_be_an_answer() -> None:
 
 def test_answers_are_whole_words_and_short() -> None:
     run = embedded("question-answering")
-    words = set(SENTENCE.split())
-    rows = run(**question(SENTENCE), top_k=30, max_answer_len=4)
+    sentence = "Xyzzyva lives in Quuxburg"
+    words = set(sentence.split())
+    rows = run(**question(sentence), top_k=30, max_answer_len=8)
+    assert {row["answer"] for row in rows} >= words
     assert all(set(row["answer"].split()) <= words for row in rows)
-    pieces = run(**question(SENTENCE), top_k=100, align_to_words=False)
+    short = run(**question(SENTENCE), top_k=100, max_answer_len=2)
+    assert max(len(row["answer"].split()) for row in short) == 2
+    pieces = run(**question(sentence), top_k=100, align_to_words=False)
     assert any(not set(row["answer"].split()) <= words for row in pieces)
 
 

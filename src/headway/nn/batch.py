@@ -172,9 +172,9 @@ def batch_of(
             f"Expected {prefix}attention_mask to have shape [{rows}, {width}], got {list(shape)}; pass one number for "
             "each token, 1 for a real one and 0 for padding."
         )
-    keep = attention_mask[:, attention_mask.shape[1] - width :].bool()
+    keep = attention_mask if shape[1] == width else attention_mask[:, shape[1] - width :]
     whole = bool(keep.all())
-    return Batch(rows, width, device, None if whole else keep, past, position_ids, prefix=prefix)
+    return Batch(rows, width, device, None if whole else keep.bool(), past, position_ids, prefix=prefix)
 
 
 def _boolean(mask: Tensor) -> Tensor:

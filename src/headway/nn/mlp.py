@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from headway import spec
 from headway.nn.activations import activation
 from headway.nn.builders import build, builds
-from headway.nn.linear import Linear
+from headway.nn.linear import Joint, Linear, side_by_side
 from headway.nn.run import Run
 
 
@@ -36,8 +36,11 @@ class Mlp(nn.Module):
 class GatedMlp(nn.Module):
     """``down(act(gate(x)) * up(x))``."""
 
+    siblings = ("gate", "up")
+
     def __init__(self, mlp: spec.GatedMlp, width: int) -> None:
         super().__init__()
+        self.joint: Joint | None = None
         self.gate = Linear(width, mlp.width, mlp.bias)
         self.up = Linear(width, mlp.width, mlp.bias)
         self.down = Linear(mlp.width, width, mlp.bias)
@@ -45,7 +48,8 @@ class GatedMlp(nn.Module):
         self.dropout = mlp.dropout
 
     def forward(self, x: Tensor, run: Run | None = None) -> Tensor:
-        inner = self.act(self.gate(x)) * self.up(x)
+        gate, up = side_by_side(self, x)
+        inner = self.act(gate) * up
         if self.training and self.dropout:
             inner = F.dropout(inner, self.dropout)
         down: Tensor = self.down(inner)

@@ -47,7 +47,7 @@ class Stack(nn.Module):
         positions: Any = self.positions
         run.positions = tuple(position.prepare(run, x) for position in positions)
         hidden = run.trace.hidden
-        layers: Any = self.layers
+        layers = tuple(self.layers)
         for run.step, number in enumerate(self.order):
             if hidden is not None:
                 hidden.append(run.batch.unpack(x))

@@ -157,10 +157,9 @@ class TextPipeline(Pipeline):
 
     def rows(self, document: Document) -> list[Row]:
         """The model's inputs for each window."""
-        if len(document.windows) == 1 and len(document.windows[0].tokens) == len(document.ids):
-            return [Row(np.asarray(document.ids), None if document.types is None else np.asarray(document.types))]
         ids, types = np.asarray(document.ids), None if document.types is None else np.asarray(document.types)
-        return [Row(ids[window.tokens], None if types is None else types[window.tokens]) for window in document.windows]
+        places = [window.tokens for window in document.windows]
+        return [Row(ids[tokens], None if types is None else types[tokens]) for tokens in places]
 
     @cached_property
     def max_tokens(self) -> int | None:

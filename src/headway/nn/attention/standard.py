@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from headway import spec
@@ -9,7 +11,7 @@ from headway.errors import ConfigError
 from headway.nn.attention.attend import attend, attend_memory
 from headway.nn.attention.mask import Rule
 from headway.nn.builders import builds
-from headway.nn.linear import Linear
+from headway.nn.linear import Joint, Linear, side_by_side
 from headway.nn.positions.rotary import rotate
 from headway.nn.run import Run
 
@@ -23,6 +25,8 @@ class Attention(nn.Module):
         width: channels of the stack.
         positions: the stack's positions; the attention's own is found among them.
     """
+
+    siblings: ClassVar[tuple[str, ...]] = ("q", "k", "v")
 
     def __init__(self, attention: spec.Attention, width: int, positions: tuple[spec.Position, ...] = ()) -> None:
         super().__init__()
@@ -38,6 +42,7 @@ class Attention(nn.Module):
         self.k = Linear(width, kv_inner, attention.bias)
         self.v = Linear(width, kv_inner, attention.bias)
         self.o = Linear(inner, width, out_bias)
+        self.joint: Joint | None = None
         self.split = (-1, attention.head_width)
         self.scale = attention.head_width**-0.5 if attention.scale is None else attention.scale
         self.dropout = attention.dropout
@@ -47,7 +52,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         by_head = x.shape[:-1] + self.split
-        q, k, v = self.q(x).view(by_head), self.k(x).view(by_head), self.v(x).view(by_head)
+        q, k, v = side_by_side(self, x)
+        q, k, v = q.view(by_head), k.view(by_head), v.view(by_head)
         if self.rotary is not None:
             turn = run.positions[self.rotary]
             q, k = rotate(q, turn), rotate(k, turn)
@@ -57,6 +63,8 @@ class Attention(nn.Module):
 
 class CrossAttention(Attention):
     """Attention from a decoder to its memory."""
+
+    siblings: ClassVar[tuple[str, ...]] = ()
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         q = self.q(x).unflatten(-1, self.split)

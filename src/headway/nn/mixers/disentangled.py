@@ -11,7 +11,7 @@ from headway import spec
 from headway.nn.attention.attend import attend
 from headway.nn.attention.mask import Rule
 from headway.nn.builders import build, builds
-from headway.nn.linear import Embedding, Linear
+from headway.nn.linear import Embedding, Joint, Linear, side_by_side
 from headway.nn.run import Run
 
 
@@ -63,6 +63,8 @@ class RelativeTable(nn.Module):
 class Disentangled(nn.Module):
     """Scores from content to content, content to position and position to content."""
 
+    siblings = ("q", "k", "v")
+
     def __init__(self, mixer: spec.Disentangled, width: int, positions: tuple[spec.Position, ...]) -> None:
         super().__init__()
         inner = mixer.heads * mixer.head_width
@@ -71,6 +73,7 @@ class Disentangled(nn.Module):
         separate = mixer.separate
         self.position_k = Linear(width, inner) if separate and mixer.content_to_position else None
         self.position_q = Linear(width, inner, bias=True) if separate and mixer.position_to_content else None
+        self.joint: Joint | None = None
         self.split = (-1, mixer.head_width)
         self.mixer = mixer
         self.scale = (mixer.head_width * (1 + mixer.content_to_position + mixer.position_to_content)) ** -0.5
@@ -78,7 +81,7 @@ class Disentangled(nn.Module):
         self.rule = Rule(causal=False, window=None, bias=None)
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
-        q, k, v = (project(x).unflatten(-1, self.split) for project in (self.q, self.k, self.v))
+        q, k, v = (part.unflatten(-1, self.split) for part in side_by_side(self, x))
         relative: Relative = run.positions[self.slot]
         keys = self._heads(self.position_k or self.k, relative) if self.mixer.content_to_position else None
         queries = self._heads(self.position_q or self.q, relative) if self.mixer.position_to_content else None

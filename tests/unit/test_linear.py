@@ -1,0 +1,111 @@
+"""Small models' linear layers are laid out for speed; nothing else may change by it."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from headway.models.assemble import model_class
+from headway.nn import linear
+from headway.nn.linear import Joint, lay_out
+from small import small_config
+
+FAMILIES = ("bert", "llama", "deberta-v2", "t5")
+
+
+def made(model_type: str = "bert") -> Any:
+    return model_class(model_type, "base").from_config(small_config(model_type)).eval()
+
+
+def states(model: Any) -> torch.Tensor:
+    ids = torch.tensor([[5, 6, 7, 8]])
+    inputs = {"input_ids": ids} | ({"decoder_input_ids": ids} if model.config.is_encoder_decoder else {})
+    with torch.inference_mode():
+        found: torch.Tensor = model(**inputs).last_hidden_state
+    return found
+
+
+def apart(model: Any) -> Any:
+    """The same model, computed layer by layer."""
+    other = copy.deepcopy(model)
+    for module in other.modules():
+        if hasattr(module, "joint"):
+            module.joint = None
+    return other
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_one_product_gives_what_several_do(model_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = made(model_type)
+    joints = [module.joint for module in model.modules() if getattr(module, "joint", None) is not None]
+    assert joints
+    torch.testing.assert_close(states(model), states(apart(model)), rtol=1e-6, atol=1e-6)
+    monkeypatch.setattr(linear, "SMALL", 0)
+    assert not any(getattr(module, "joint", None) for module in made(model_type).modules())
+
+
+def test_the_joint_product_is_used_without_gradients_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, used = made(), []
+    stands = Joint.stands
+    monkeypatch.setattr(Joint, "stands", lambda self, owner: used.append(stands(self, owner)) or used[-1])
+    states(model)
+    assert used == [True, True]
+    model(input_ids=torch.tensor([[5, 6]]))
+    assert used == [True, True]
+
+
+def test_changes_in_place_count() -> None:
+    model = made()
+    before = states(model)
+    with torch.no_grad():
+        model.backbone.layers[0].attn.v.weight.mul_(2)
+        model.backbone.layers[0].attn.k.bias.add_(1)
+    assert not torch.equal(states(model), before)
+    torch.testing.assert_close(states(model), states(apart(model)), rtol=1e-6, atol=1e-6)
+
+
+def replaced(model: Any) -> None:
+    model.backbone.layers[0].attn.q.weight = nn.Parameter(torch.randn(16, 16))
+
+
+def moved(model: Any) -> None:
+    model.backbone.layers[0].attn.v.bias.data = torch.randn(16)
+
+
+def another_layer(model: Any) -> None:
+    model.backbone.layers[0].attn.k = nn.Linear(16, 16)
+
+
+def hooked(model: Any) -> None:
+    model.backbone.layers[0].attn.v.register_forward_hook(lambda module, args, out: out + 1)
+
+
+def another_type(model: Any) -> None:
+    model.double()
+
+
+def copied(model: Any) -> None:
+    with torch.no_grad():
+        model.backbone.layers[0].attn.q.weight.copy_(torch.randn(16, 16))
+
+
+@pytest.mark.parametrize("change", [replaced, moved, another_layer, hooked, another_type, copied])
+def test_whatever_is_changed_the_result_is_that_of_the_layers(change: Any) -> None:
+    model = made()
+    change(model)
+    torch.testing.assert_close(states(model), states(apart(model)), rtol=1e-6, atol=1e-6)
+
+
+def test_layout_changes_no_value_and_no_shape() -> None:
+    model = made()
+    for name, parameter in model.named_parameters():
+        parameter.data = parameter.data.clone().contiguous()
+        assert parameter.is_contiguous(), name
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    lay_out(model)
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[name]), name
+    assert not model.backbone.layers[0].mlp.up.weight.is_contiguous()
+    assert model.backbone.embed.tokens.weight.is_contiguous()
