@@ -9,7 +9,6 @@ process each.
 
 from __future__ import annotations
 
-import json
 import statistics
 import subprocess
 import sys
@@ -28,22 +27,28 @@ def seconds_of(code: str, after: str = "pass") -> float:
 
 
 def peak(library: str, folder: str) -> float:
-    """MB that a load adds to the peak resident memory of a process that has run the library's code once."""
+    """MB that a load and a forward add to the resident memory of a process, at their peak (Linux)."""
     script = f"""
-import resource, json
+import re, tempfile
+from pathlib import Path
 import torch, {library} as library
+
+def resident(field):
+    return int(re.search(field + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
 small = library.BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
-import tempfile
 with tempfile.TemporaryDirectory() as warm:
-    library.BertModel(small).save_pretrained(warm); library.BertModel.from_pretrained(warm)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    library.BertModel(small).save_pretrained(warm)
+    library.BertModel.from_pretrained(warm)
+Path("/proc/self/clear_refs").write_text("5")
+before = resident("VmRSS")
 model = library.AutoModel.from_pretrained({folder!r})
-ids = torch.ones(1, 8, dtype=torch.long)
-with torch.inference_mode(): model(input_ids=ids)
-print(json.dumps((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))
+with torch.inference_mode():
+    model(input_ids=torch.ones(1, 8, dtype=torch.long))
+print(resident("VmHWM") - before)
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return float(json.loads(run.stdout.split("\n")[-2]))
+    return float(run.stdout.split()[-1])
 
 
 def main() -> None:

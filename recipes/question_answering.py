@@ -67,7 +67,11 @@ def example(chance: random.Random, new: float = 0.3, left_out: bool = False, eas
         used = set(chosen.values())
         known = {kind: [word for word in some if word not in used] for kind, some in known.items()}
         other = chance.choice((relation if easy or chance.random() < 0.7 else chance.choice(RELATIONS))["said"])
-        if not other.startswith(("My name", "I am")):
+        same = "per" in chosen and slot != "per" and f"{{{slot}}}" not in other and "{per.2}" not in other
+        if same and not easy and chance.random() < 0.7:
+            # Another fact about the same person, which answers another question.
+            facts.insert(chance.randint(0, len(facts)), fill(other, {**known, "per": [chosen["per"]]}, chance)[0])
+        elif not other.startswith(("My name", "I am")):
             text, more = fill(other, known, chance)
             chosen = {**more, **chosen, **{f"{slot}/{len(facts)}": word for slot, word in more.items()}}
             facts.insert(chance.randint(0, len(facts)), text)

@@ -6,6 +6,8 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -57,13 +59,27 @@ class Commands(click.Group):
 @click.group(cls=Commands, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="headway %(version)s")
 @click.option("-v", "--verbose", is_flag=True, help="Show the log on stderr.")
-def headway(verbose: bool) -> None:
+@click.pass_context
+def headway(ctx: click.Context, verbose: bool) -> None:
     """Any pretrained transformer with any head, from the command line."""
-    if verbose:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-        logging.getLogger("headway").addHandler(handler)
-        logging.getLogger("headway").setLevel(logging.INFO)
+    ctx.with_resource(_log(verbose))
+
+
+@contextmanager
+def _log(verbose: bool) -> Iterator[None]:
+    """Show the log, or keep it silent: an error says in one line what the user needs to know."""
+    logger, handler = logging.getLogger("headway"), logging.StreamHandler() if verbose else logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    level, propagate = logger.level, logger.propagate
+    logger.setLevel(logging.INFO if verbose else logging.ERROR)
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+        logger.propagate = propagate
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
