@@ -1,6 +1,7 @@
 """Small models' linear layers are laid out for speed; nothing else may change by it."""
 
 import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -54,6 +55,19 @@ def test_the_joint_product_is_used_without_gradients_and_only_then(monkeypatch: 
     assert used == [True, True]
     model(input_ids=torch.tensor([[5, 6]]))
     assert used == [True, True]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_have_a_joint_product_of_their_own(copied: Any) -> None:
+    model = made()
+    again = copied(model)
+    for module in again.modules():
+        assert getattr(module, "joint", None) is None or module.joint.stands(module)
+    before = states(model)
+    with torch.no_grad():
+        again.backbone.layers[0].attn.q.weight.mul_(2)
+    assert torch.equal(states(model), before)
+    assert not torch.equal(states(again), before)
 
 
 def test_changes_in_place_count() -> None:

@@ -37,6 +37,7 @@ class Joint:
     """
 
     def __init__(self, layers: Mapping[str, Linear]) -> None:
+        self.layers = dict(layers)
         self.widths = [layer.out_features for layer in layers.values()]
         self.weight = torch.cat([layer.weight.data for layer in layers.values()]).t().contiguous().t()
         biases = [layer.bias.data for layer in layers.values() if layer.bias is not None]
@@ -50,6 +51,10 @@ class Joint:
         for name, layer in layers.items():
             bias_at = 0 if layer.bias is None else layer.bias.data_ptr()
             self._places.append((name, layer, layer._parameters, layer.weight.data_ptr(), bias_at))
+
+    def __reduce__(self) -> Any:
+        """A copy lays its own layers side by side."""
+        return (Joint, (self.layers,))
 
     def stands(self, owner: nn.Module) -> bool:
         """Is every layer still the owner's, its parameters where they were, and nobody looking on through hooks?"""
