@@ -37,12 +37,12 @@ def words(name: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / "words" / f"{name}.toml").read_text())
 
 
-def arguments(task: str, steps: int, description: str | None) -> argparse.Namespace:
+def arguments(task: str, steps: int, description: str | None, seed: int = 0) -> argparse.Namespace:
     """The command line of a recipe; it also seeds everything and takes one core."""
     parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=EMBEDDED / task, help="where to save (default: into the package)")
     parser.add_argument("--steps", type=int, default=steps, help="updates of the weights (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=seed)
     chosen = parser.parse_args()
     random.seed(chosen.seed)
     torch.manual_seed(chosen.seed)
