@@ -195,7 +195,6 @@ class Translation:
 
     def __init__(self, names: Names, head: str, head_rows: Mapping[str, str | Stored]) -> None:
         self._rows = Templates()
-        self._names = names
         self._ignored = Templates()
         for template in names.ignore:
             self._ignored.add(template, True)

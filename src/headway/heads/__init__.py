@@ -1,6 +1,6 @@
 """Heads: what each reads of a backbone, what it makes of it, its loss and its output."""
 
-from headway.heads.base import HEADS, Head, head_class
+from headway.heads.base import HEADS, Head
 from headway.heads.image_classification import ImageClassification
 from headway.heads.language_model import CausalLM, MaskedLM, Seq2SeqLM
 from headway.heads.multiple_choice import MultipleChoice
@@ -23,5 +23,4 @@ __all__ = [
     "Seq2SeqLM",
     "SequenceClassification",
     "TokenClassification",
-    "head_class",
 ]

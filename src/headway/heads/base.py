@@ -25,11 +25,6 @@ Recipes = Mapping[str, spec.Recipe]
 HEADS: dict[str, type[Head]] = {}
 
 
-def head_class(task: str) -> type[Head]:
-    """The head for ``task``, such as ``"sequence-classification"``."""
-    return HEADS[task]
-
-
 class Head(nn.Module):
     """A network over a backbone's states. A subclass is entered in ``HEADS`` under its ``task``.
 

@@ -118,7 +118,7 @@ class EncoderDecoderModel(FamilyModel):
 
     def _caches(self, use_cache: bool | None, training: bool) -> bool:
         if use_cache is None:
-            return bool(getattr(self.config, "use_cache", True)) and not training and self.task in (BASE, "seq2seq-lm")
+            return self.config.use_cache and not training and self.task in (BASE, "seq2seq-lm")
         return use_cache
 
     def _base_output(self, states: States) -> ModelOutput:

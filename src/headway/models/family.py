@@ -175,4 +175,5 @@ class Wants:
 
 
 def recorded(values: list[Tensor] | None) -> tuple[Tensor, ...] | None:
+    """What a trace holds of one kind, as outputs give it."""
     return None if values is None else tuple(values)

@@ -25,13 +25,6 @@ class TextModel(FamilyModel):
             return build(self.plan.backbone, self.plan.parts)
         return build(self.plan.backbone, pooled)
 
-    @property
-    def stack(self) -> Any:
-        """The stack that runs."""
-        if isinstance(self.plan.backbone, spec.EncoderDecoder):
-            return self.backbone.encoder or self.backbone.decoder
-        return self.backbone
-
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -76,8 +69,7 @@ class TextModel(FamilyModel):
                 for x in (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
             )
         rows, width, device = shape_of(input_ids, inputs_embeds)
-        causal = self.is_causal
-        if past_key_values is None and causal and self._caches(use_cache):
+        if past_key_values is None and self.is_causal and self._caches(use_cache):
             past_key_values = Cache()
         batch = batch_of(rows, width, device, attention_mask, position_ids, past_of(past_key_values))
         memory = memory_of(encoder_hidden_states, encoder_attention_mask)
@@ -108,5 +100,5 @@ class TextModel(FamilyModel):
 
     def _caches(self, use_cache: bool | None) -> bool:
         if use_cache is None:
-            return bool(getattr(self.config, "use_cache", True)) and self.task in (BASE, "causal-lm")
+            return self.config.use_cache and self.task in (BASE, "causal-lm")
         return use_cache
