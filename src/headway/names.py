@@ -9,71 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from headway.errors import ConfigError
+from headway.layouts import SAME, Layout
 
 LEAVES = ("weight", "bias")
-
-
-class Layout(Protocol):
-    """A reversible rearrangement between one stored tensor and the canonical tensors that it holds."""
-
-    def load(self, stored: Any) -> list[Any]:
-        """Split a stored tensor into the canonical ones, as views where possible."""
-
-    def save(self, parts: list[Any]) -> Any:
-        """Join the canonical tensors into the stored one; the inverse of ``load``."""
-
-
-@dataclass(frozen=True)
-class Same:
-    """The tensor as it is."""
-
-    def load(self, stored: Any) -> list[Any]:
-        return [stored]
-
-    def save(self, parts: list[Any]) -> Any:
-        return parts[0]
-
-
-@dataclass(frozen=True)
-class Transposed:
-    """Weights stored as ``[in, out]`` (GPT-2's Conv1D); vectors are as they are."""
-
-    def load(self, stored: Any) -> list[Any]:
-        return [stored.t()]
-
-    def save(self, parts: list[Any]) -> Any:
-        return parts[0].t()
-
-
-@dataclass(frozen=True)
-class FusedColumns:
-    """``parts`` equal blocks side by side in a transposed weight ``[in, parts * out]``, or one by one in a bias."""
-
-    parts: int
-
-    def load(self, stored: Any) -> list[Any]:
-        return [part.t() for part in stored.chunk(self.parts, dim=-1)]
-
-    def save(self, parts: list[Any]) -> Any:
-        import torch
-
-        return torch.cat([part.t() for part in parts], dim=-1)
-
-
-@dataclass(frozen=True)
-class Reshaped:
-    """A tensor stored with axes of length one in front, such as a class token ``[1, 1, width]``."""
-
-    leading: int
-
-    def load(self, stored: Any) -> list[Any]:
-        return [stored.reshape(stored.shape[self.leading :])]
-
-    def save(self, parts: list[Any]) -> Any:
-        return parts[0].reshape((1,) * self.leading + tuple(parts[0].shape))
 
 
 @dataclass(frozen=True)
@@ -81,7 +22,7 @@ class Stored:
     """The checkpoint's side of a row: a name template, how the tensor lies there, and names that other files use."""
 
     name: str
-    layout: Layout = Same()
+    layout: Layout = SAME
     also: tuple[str, ...] = ()
 
 
@@ -222,7 +163,7 @@ class Translation:
             stored = name.removeprefix("head.")
             if name.startswith("backbone."):
                 raise ConfigError(f"No row of the family's table of names covers the parameter {name!r}; add one.")
-            return Place(stored, Same(), 0, (name,))
+            return Place(stored, SAME, 0, (name,))
         (row, part, group), bound = found
         stored, *also = (name.format(**bound) + leaf for name in (row.name, *row.also))
         parts = tuple(template.format(**bound) + leaf for template in group)

@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 from headway import spec
 from headway.config import PreTrainedConfig
-from headway.names import Names, Reshaped, Stored, each
+from headway.layouts import Reshaped
+from headway.names import Names, Stored, each
 from headway.registry import Family, register
 
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from headway.errors import WeightsError
 from headway.io.report import LoadReport, Mismatch
 from headway.io.weights import Weights
-from headway.names import Place, Same, Translation
+from headway.layouts import Same
+from headway.names import Place, Translation
 
 
 @dataclass(frozen=True)

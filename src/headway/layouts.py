@@ -1,0 +1,72 @@
+"""How checkpoints lay tensors out: reversible records between one stored tensor and the canonical ones that it holds.
+
+``load`` splits a stored tensor, ``save`` joins the parts again; the two are inverses of each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Layout(Protocol):
+    """A reversible rearrangement between one stored tensor and the canonical tensors that it holds."""
+
+    def load(self, stored: Any) -> list[Any]:
+        """Split a stored tensor into the canonical ones, as views where possible."""
+
+    def save(self, parts: list[Any]) -> Any:
+        """Join the canonical tensors into the stored one; the inverse of ``load``."""
+
+
+@dataclass(frozen=True)
+class Same:
+    """The tensor as it is."""
+
+    def load(self, stored: Any) -> list[Any]:
+        return [stored]
+
+    def save(self, parts: list[Any]) -> Any:
+        return parts[0]
+
+
+SAME = Same()
+
+
+@dataclass(frozen=True)
+class Transposed:
+    """Weights stored as ``[in, out]`` (GPT-2's Conv1D); vectors are as they are."""
+
+    def load(self, stored: Any) -> list[Any]:
+        return [stored.t()]
+
+    def save(self, parts: list[Any]) -> Any:
+        return parts[0].t()
+
+
+@dataclass(frozen=True)
+class FusedColumns:
+    """``parts`` equal blocks side by side in a transposed weight ``[in, parts * out]``, or one by one in a bias."""
+
+    parts: int
+
+    def load(self, stored: Any) -> list[Any]:
+        return [part.t() for part in stored.chunk(self.parts, dim=-1)]
+
+    def save(self, parts: list[Any]) -> Any:
+        import torch
+
+        return torch.cat([part.t() for part in parts], dim=-1)
+
+
+@dataclass(frozen=True)
+class Reshaped:
+    """A tensor stored with axes of length one in front, such as a class token ``[1, 1, width]``."""
+
+    leading: int
+
+    def load(self, stored: Any) -> list[Any]:
+        return [stored.reshape(stored.shape[self.leading :])]
+
+    def save(self, parts: list[Any]) -> Any:
+        return parts[0].reshape((1,) * self.leading + tuple(parts[0].shape))

@@ -1,0 +1,48 @@
+"""Layouts of stored tensors: loading and saving are inverses."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headway.layouts import FusedColumns, Reshaped, Same, Transposed
+
+sizes = st.integers(1, 5)
+
+
+@given(rows=sizes, columns=sizes)
+def test_same_and_transposed_are_inverses(rows: int, columns: int) -> None:
+    stored = torch.randn(rows, columns)
+    for layout, shape in ((Same(), (rows, columns)), (Transposed(), (columns, rows))):
+        (part,) = layout.load(stored)
+        assert part.shape == shape
+        assert torch.equal(layout.save([part]), stored)
+        assert part.untyped_storage().data_ptr() == stored.untyped_storage().data_ptr()
+    vector = torch.randn(rows)
+    assert torch.equal(Transposed().save(Transposed().load(vector)), vector)
+
+
+@given(parts=st.integers(1, 4), inputs=sizes, outputs=sizes)
+def test_fused_columns_are_inverses(parts: int, inputs: int, outputs: int) -> None:
+    layout = FusedColumns(parts)
+    for stored, shape in (
+        (torch.randn(inputs, parts * outputs), (outputs, inputs)),
+        (torch.randn(parts * outputs), None),
+    ):
+        loaded = layout.load(stored)
+        assert [tuple(part.shape) for part in loaded] == [shape or (outputs,)] * parts
+        assert torch.equal(layout.save(loaded), stored)
+        assert all(part.untyped_storage().data_ptr() == stored.untyped_storage().data_ptr() for part in loaded)
+    first = layout.load(torch.arange(parts * outputs))[0]
+    assert first.tolist() == list(range(outputs))
+
+
+@given(leading=st.integers(0, 3), shape=st.lists(sizes, min_size=1, max_size=3))
+@settings(max_examples=40)
+def test_reshaped_is_an_inverse(leading: int, shape: list[int]) -> None:
+    stored = torch.randn((1,) * leading + tuple(shape))
+    layout = Reshaped(leading)
+    (part,) = layout.load(stored)
+    assert tuple(part.shape) == tuple(shape)
+    assert torch.equal(layout.save([part]), stored)
