@@ -72,7 +72,6 @@ def test_a_row_counts_from_its_first_real_token(mask: torch.Tensor, past: int) -
 def test_positions_of_rows_with_pasts_of_their_own() -> None:
     batch = Batch(2, 2, CPU, past=(3, 5))
     assert batch.positions.tolist() == [[3, 4], [5, 6]]
-    assert batch.cached_positions.tolist() == [[3, 4], [5, 6]]
     assert not batch.plain
     assert Batch(2, 2, CPU, past=3).plain
 

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from headway import Cache
+from headway.errors import InputError
+from headway.nn.cache import SLACK
 from small import small_model
 
 DECODERS = ["gpt2", "llama", "mistral", "mixtral"]
@@ -126,3 +128,100 @@ def test_use_cache_of_the_config_and_of_the_call() -> None:
     assert model(input_ids=IDS).past_key_values is None
     assert model(input_ids=IDS, use_cache=True).past_key_values is not None
     assert small_model("bert")(input_ids=IDS, use_cache=True).past_key_values is None
+
+
+# --- what a caller does between passes ----------------------------------------------------------------------------
+
+LENGTHS = (3, 8, 5)
+
+
+def prompt(lengths: tuple[int, ...] = LENGTHS) -> dict[str, torch.Tensor]:
+    """The first tokens of each row, padded on the left."""
+    longest = max(lengths)
+    ids, mask = torch.zeros(3, longest, dtype=torch.int64), torch.zeros(3, longest, dtype=torch.int64)
+    for row, length in enumerate(lengths):
+        ids[row, longest - length :], mask[row, longest - length :] = IDS[row, :length], 1
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def compare_next(model: Any, cache: Cache, rows: list[int], lengths: list[int], steps: int = 2) -> None:
+    """From ``cache`` on, each row goes on as if it stood alone."""
+    for step in range(steps):
+        column = torch.stack([IDS[row, length + step] for row, length in zip(rows, lengths, strict=True)])[:, None]
+        logits = model(input_ids=column, past_key_values=cache).logits
+        for number, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+            alone = model(input_ids=IDS[row : row + 1, : length + step + 1], use_cache=False).logits
+            close(logits[number], alone[0, -1:])
+
+
+@pytest.mark.parametrize("model_type", DECODERS)
+@torch.no_grad()
+def test_select_takes_rows_in_any_order(model_type: str) -> None:
+    model = model_of(model_type)
+    for rows in ([2, 0], [1, 1, 2, 0], [0], [0, 2]):
+        cache = model(**prompt(), use_cache=True).past_key_values
+        cache.select(torch.tensor(rows))
+        assert cache.get_seq_length() == max(LENGTHS[row] for row in rows)
+        assert cache[0][0].shape[2] <= cache.get_seq_length()
+        compare_next(model, cache, rows, [LENGTHS[row] for row in rows])
+
+
+@pytest.mark.parametrize("model_type", DECODERS)
+@pytest.mark.parametrize("counts", [(1, 1, 1), (0, 4, 1), (2, 0, 0), (0, 0, 0)])
+@torch.no_grad()
+def test_tokens_can_be_taken_back(model_type: str, counts: tuple[int, ...]) -> None:
+    model = model_of(model_type)
+    cache = model(**prompt(), use_cache=True).past_key_values
+    cache.take_back(counts)
+    left = [length - count for length, count in zip(LENGTHS, counts, strict=True)]
+    assert cache.get_seq_length() == max(left)
+    compare_next(model, cache, [0, 1, 2], left)
+
+
+@pytest.mark.parametrize("model_type", DECODERS)
+@torch.no_grad()
+def test_crop_and_go_on(model_type: str) -> None:
+    model = model_of(model_type)
+    for length in (5, -3):
+        cache = model(input_ids=IDS[:, :8], use_cache=True).past_key_values
+        cache.crop(length)
+        assert cache.lengths == 5
+        compare_next(model, cache, [0, 1, 2], [5, 5, 5])
+
+
+@torch.no_grad()
+def test_what_cannot_be_taken_back() -> None:
+    model = model_of("mistral")
+    cache = model(**prompt(), use_cache=True).past_key_values
+    with pytest.raises(InputError, match="Cannot take back 4 tokens"):
+        cache.crop(-4)
+    long = torch.randint(5, 60, (1, 50))
+    cache = model(input_ids=long, use_cache=True).past_key_values
+    for _ in range(SLACK + 80):
+        cache = model(input_ids=long[:, :1], past_key_values=cache).past_key_values
+    with pytest.raises(InputError, match="window of 4 has let go"):
+        cache.crop(-(SLACK + 80 + 49))
+
+
+@torch.no_grad()
+def test_a_window_bounds_what_is_kept() -> None:
+    model = model_of("mistral")
+    cache = Cache()
+    ids = torch.randint(5, 60, (1, 400), generator=torch.Generator().manual_seed(6))
+    whole = model(input_ids=ids, use_cache=False).logits
+    sizes = []
+    for at in range(400):
+        close(model(input_ids=ids[:, at : at + 1], past_key_values=cache).logits, whole[:, at : at + 1])
+        sizes.append(cache.nbytes)
+    assert cache.lengths == 400
+    assert max(sizes) == max(sizes[:150])
+
+
+@torch.no_grad()
+def test_a_capacity_is_taken_at_once() -> None:
+    model = model_of("llama")
+    cache = Cache(capacity=40)
+    model(**prompt(), past_key_values=cache)
+    size, keys = cache.nbytes, cache[0][0].data_ptr()
+    compare_next(model, cache, [0, 1, 2], list(LENGTHS), steps=4)
+    assert (cache.nbytes, cache[0][0].data_ptr()) == (size, keys)

@@ -88,12 +88,6 @@ class Batch:
         full = x.new_zeros(self.rows * self.width, *x.shape[1:])
         return full.index_copy(0, self.index, x).unflatten(0, (self.rows, self.width))
 
-    @cached_property
-    def cached_positions(self) -> Tensor:
-        """Place of each token of a dense batch in its row of the cache, ``[rows, width]``."""
-        past = torch.as_tensor(self.past, device=self.device).expand(self.rows)[:, None]
-        return past + torch.arange(self.width, device=self.device)
-
     def columns(self, row: int) -> Tensor:
         """Where the real tokens of ``row`` stand in the caller's ``width``."""
         if self.keep is None:
@@ -112,6 +106,13 @@ class Batch:
         assert self.lengths is not None
         return x.new_zeros(self.rows, max(self.lengths), *x.shape[1:]).masked_scatter(
             self.left_aligned_mask.reshape(self.rows, -1, *(1,) * (x.dim() - 1)), x
+        )
+
+    def right_aligned(self, x: Tensor) -> Tensor:
+        """Packed ``[tokens, ...]`` to ``[rows, longest, ...]``, rows starting with zeros and ending together."""
+        mask = self.left_aligned_mask.flip(1)
+        return x.new_zeros(self.rows, mask.shape[1], *x.shape[1:]).masked_scatter(
+            mask.reshape(self.rows, -1, *(1,) * (x.dim() - 1)), x
         )
 
     @cached_property

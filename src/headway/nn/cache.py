@@ -1,10 +1,12 @@
 """What a decoder keeps of past tokens: the keys and values of each layer, and how many tokens each row has.
 
-A cache is the caller's and is never stored on a module. Rows are kept without their padding, each with a length of
-its own.
+A cache is the caller's and is never stored on a module. Rows are kept without their padding and end in the same
+column, so that new tokens of all rows are written in one go and the distance of two columns is that of two tokens.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -14,86 +16,200 @@ from headway.nn.batch import Batch
 
 Row = tuple[Tensor, Tensor]
 
+# Tokens that a layer with a window keeps beyond it, so that the last ones can be taken back.
+SLACK = 64
+
 
 class Cache:
     """Keys and values of past tokens, growing as needed.
 
     ``len(cache)`` is the number of layers and ``cache[i]`` layer ``i``'s ``(keys, values)``, each
-    ``[rows, heads, tokens, head_width]``; rows shorter than the longest end in arbitrary numbers.
+    ``[rows, heads, tokens, head_width]``; rows shorter than the longest begin with zeros, and a layer with a window
+    keeps no more tokens than it needs.
+
+    Args:
+        capacity: tokens that memory is taken for at once, in place of growing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int = 0) -> None:
         self.lengths: tuple[int, ...] | int = 0
-        self._layers: list[_Layer] = []
+        self.capacity = capacity
         self.cross: dict[int, tuple[Tensor, Tensor, Tensor | None]] = {}
+        self._layers: list[_Layer] = []
 
     def __len__(self) -> int:
         return len(self._layers)
 
-    def __getitem__(self, layer: int) -> tuple[Tensor, Tensor]:
-        length = self.get_seq_length()
-        keys, values = self._layers[layer].dense()
-        return keys[:, :, :length], values[:, :, :length]
+    def __getitem__(self, layer: int) -> Row:
+        return self._layers[layer].held()
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Tokens held, of the longest row."""
         return self.lengths if isinstance(self.lengths, int) else max(self.lengths)
 
-    def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Append a pass's keys and values, dense ``[rows, heads, new, head_width]``; return all, dense."""
-        if layer == len(self._layers):
-            self._layers.append(_Layer())
-        return self._layers[layer].append(keys, values, self.lengths)
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory taken."""
+        return sum(layer.keys.nbytes + layer.values.nbytes for layer in self._layers)
 
-    def update_packed(self, layer: int, keys: Tensor, values: Tensor, batch: Batch) -> list[Row]:
-        """Append packed ``[tokens, heads, head_width]`` tensors; return each row's, ``[1, heads, n, head_width]``."""
+    def update(self, layer: int, keys: Tensor, values: Tensor, window: int | None = None) -> Row:
+        """Append a pass's keys and values, dense ``[rows, heads, new, head_width]``; return all that are visible."""
         if layer == len(self._layers):
-            self._layers.append(_Layer())
-        return self._layers[layer].append_packed(keys, values, self.lengths, batch)
+            self._layers.append(_Layer(keys, values, self.capacity, window))
+            return keys, values
+        return self._layers[layer].append(keys, values)
+
+    def update_packed(
+        self, layer: int, keys: Tensor, values: Tensor, batch: Batch, window: int | None = None
+    ) -> list[Row]:
+        """Append packed ``[tokens, heads, head_width]`` tensors; return each row's, ``[1, heads, n, head_width]``."""
+        assert batch.lengths is not None
+        if layer == len(self._layers):
+            dense = [batch.right_aligned(x).transpose(1, 2) for x in (keys, values)]
+            self._layers.append(_Layer(dense[0], dense[1], self.capacity, window))
+            return list(zip(split_rows(keys, batch), split_rows(values, batch), strict=True))
+        past = (self.lengths,) * batch.rows if isinstance(self.lengths, int) else self.lengths
+        return self._layers[layer].append_ragged(split_rows(keys, batch), split_rows(values, batch), past)
 
     def advance(self, batch: Batch) -> None:
         """Count the tokens of a finished pass."""
+        if batch.lengths is None and isinstance(self.lengths, int):
+            self.lengths += batch.width
+            return
         new = batch.lengths or (batch.width,) * batch.rows
         old = (self.lengths,) * batch.rows if isinstance(self.lengths, int) else self.lengths
-        lengths = tuple(a + b for a, b in zip(old, new, strict=True))
-        self.lengths = lengths[0] if len(set(lengths)) == 1 else lengths
+        self.lengths = _counts([a + b for a, b in zip(old, new, strict=True)])
+
+    # --- what the caller does between passes -----------------------------------------------------------------------
+
+    def crop(self, max_length: int) -> None:
+        """Take back the last tokens, so that the longest row keeps ``max_length``; negative: that many go.
+
+        Raises:
+            InputError: a row has fewer tokens than are to go, or a layer with a window has let go what it would need.
+        """
+        length = self.get_seq_length()
+        going = -max_length if max_length < 0 else length - max_length
+        if going > 0:
+            self.take_back((going,) * self._rows)
+
+    def take_back(self, counts: Sequence[int]) -> None:
+        """Take back the last ``counts[row]`` tokens of each row."""
+        old = (self.lengths,) * len(counts) if isinstance(self.lengths, int) else self.lengths
+        left = [a - b for a, b in zip(old, counts, strict=True)]
+        if min(left) < 0:
+            raise InputError(f"Cannot take back {max(counts)} tokens: a row of the cache holds {min(old)}.")
+        for layer in self._layers:
+            layer.take_back(counts, left)
+        self.lengths = _counts(left)
+
+    def select(self, rows: Tensor) -> None:
+        """Make the cache one of ``rows``, indices into its rows; a row may be taken several times, or not at all."""
+        if not isinstance(self.lengths, int):
+            self.lengths = _counts([self.lengths[row] for row in rows.tolist()])
+        longest = self.get_seq_length()
+        for layer in self._layers:
+            layer.select(rows, longest)
+        for step, (keys, values, mask) in self.cross.items():
+            self.cross[step] = (keys[rows], values[rows], None if mask is None else mask[rows])
+
+    @property
+    def _rows(self) -> int:
+        return self._layers[0].keys.shape[0] if self._layers else 0
 
 
 class _Layer:
-    """One layer's keys and values, in a buffer with room to grow, left-aligned."""
+    """One layer's keys and values: columns ``start`` to ``end`` of two buffers with room behind."""
 
-    def __init__(self) -> None:
-        self._kept: list[Tensor] = []
-        self._packed: tuple[Tensor, Tensor, Batch] | None = None
+    def __init__(self, keys: Tensor, values: Tensor, capacity: int, window: int | None) -> None:
+        self.keys, self.values = keys, values
+        self.start, self.end = 0, keys.shape[2]
+        self.window = window
+        if capacity > self.end and window is None:
+            self._move(self.end, capacity)
 
-    def dense(self) -> tuple[Tensor, Tensor]:
-        if self._packed is not None:
-            keys, values, batch = self._packed
-            self._kept = [batch.left_aligned(keys).transpose(1, 2), batch.left_aligned(values).transpose(1, 2)]
-            self._packed = None
-        keys, values = self._kept
-        return keys, values
+    def held(self) -> Row:
+        return self.keys[:, :, self.start : self.end], self.values[:, :, self.start : self.end]
 
-    def append(self, keys: Tensor, values: Tensor, past: tuple[int, ...] | int) -> tuple[Tensor, Tensor]:
-        if not self._kept and self._packed is None:
-            self._kept = [keys, values]
-            return keys, values
-        self.dense()
-        total = (past if isinstance(past, int) else max(past)) + keys.shape[2]
-        self._kept = [_appended(old, new, past) for old, new in zip(self._kept, (keys, values), strict=True)]
-        return self._kept[0][:, :, :total], self._kept[1][:, :, :total]
+    def append(self, keys: Tensor, values: Tensor) -> Row:
+        if self.keys.shape[0] != keys.shape[0]:
+            raise InputError(
+                f"past_key_values holds {self.keys.shape[0]} rows, but the input has {keys.shape[0]}; pass a cache of "
+                "the same rows."
+            )
+        count = keys.shape[2]
+        seen = self._seen(count)
+        if self.end + count > self.keys.shape[2]:
+            kept = self.end - self.start if self.window is None else min(seen + SLACK, self.end - self.start)
+            self._move(kept, max(2 * kept, kept + count + 32))
+        elif torch.is_grad_enabled() and (keys.requires_grad or self.keys.requires_grad):
+            # What an earlier pass saved for its gradient is not written to.
+            self.keys, self.values = self.keys.clone(), self.values.clone()
+        self.keys[:, :, self.end : self.end + count] = keys
+        self.values[:, :, self.end : self.end + count] = values
+        self.end += count
+        first = max(self.start, self.end - count - seen)
+        return self.keys[:, :, first : self.end], self.values[:, :, first : self.end]
 
-    def append_packed(
-        self, keys: Tensor, values: Tensor, past: tuple[int, ...] | int, batch: Batch
-    ) -> list[tuple[Tensor, Tensor]]:
-        if not self._kept and self._packed is None:
-            self._packed = (keys, values, batch)
-            return list(zip(split_rows(keys, batch), split_rows(values, batch), strict=True))
-        dense = self.append(batch.left_aligned(keys).transpose(1, 2), batch.left_aligned(values).transpose(1, 2), past)
-        assert batch.lengths is not None
-        olds = (past,) * batch.rows if isinstance(past, int) else past
-        ends = [old + new for old, new in zip(olds, batch.lengths, strict=True)]
-        return [(dense[0][r : r + 1, :, :end], dense[1][r : r + 1, :, :end]) for r, end in enumerate(ends)]
+    def append_ragged(self, keys: list[Tensor], values: list[Tensor], past: Sequence[int]) -> list[Row]:
+        """Append each row's ``[1, heads, n, head_width]``; rows are moved so that they end together again."""
+        held = [min(count, self.end - self.start) for count in past]
+        totals = [old + new.shape[2] for old, new in zip(held, keys, strict=True)]
+        longest = max(totals)
+        for name, new in (("keys", keys), ("values", values)):
+            old = getattr(self, name)
+            room = old.new_zeros(*old.shape[:2], longest + 32, old.shape[3])
+            for row, (count, part) in enumerate(zip(held, new, strict=True)):
+                fresh = longest - part.shape[2]
+                room[row, :, fresh - count : fresh] = old[row, :, self.end - count : self.end]
+                room[row, :, fresh:longest] = part[0]
+            setattr(self, name, room)
+        self.start, self.end = 0, longest
+        firsts = [
+            max(longest - total, longest - part.shape[2] - self._seen(part.shape[2]))
+            for total, part in zip(totals, keys, strict=True)
+        ]
+        return [
+            (self.keys[row : row + 1, :, first:longest], self.values[row : row + 1, :, first:longest])
+            for row, first in enumerate(firsts)
+        ]
+
+    def take_back(self, counts: Sequence[int], left: Sequence[int]) -> None:
+        sizes = [min(length, self.end - count - self.start) for length, count in zip(left, counts, strict=True)]
+        if self.window is not None and any(a < min(b, self.window - 1) for a, b in zip(sizes, left, strict=True)):
+            raise InputError(
+                f"Cannot take back {max(counts)} tokens: a layer with a window of {self.window} has let go of what "
+                f"would be seen then; up to {SLACK} can be taken back."
+            )
+        end = self.end - min(counts)
+        if len(set(counts)) > 1:
+            for name in ("keys", "values"):
+                old = getattr(self, name)
+                moved = torch.zeros_like(old)
+                for row, (size, count) in enumerate(zip(sizes, counts, strict=True)):
+                    moved[row, :, end - size : end] = old[row, :, self.end - count - size : self.end - count]
+                setattr(self, name, moved)
+        self.end = end
+        self.start = max(self.start, end - max(left))
+
+    def select(self, rows: Tensor, longest: int) -> None:
+        """Take ``rows``, of which the longest has ``longest`` tokens."""
+        first = max(self.start, self.end - longest)
+        self.keys, self.values = self.keys[rows, :, first:], self.values[rows, :, first:]
+        self.start, self.end = 0, self.end - first
+
+    def _seen(self, count: int) -> int:
+        """How many columns before ``count`` new ones these look at."""
+        return self.end - self.start if self.window is None else self.window - 1
+
+    def _move(self, kept: int, room: int) -> None:
+        """Put the last ``kept`` columns at the front of buffers with ``room`` columns."""
+        for name in ("keys", "values"):
+            old = getattr(self, name)
+            new = old.new_zeros(*old.shape[:2], room, old.shape[3])
+            new[:, :, :kept] = old[:, :, self.end - kept : self.end]
+            setattr(self, name, new)
+        self.start, self.end = 0, kept
 
 
 def split_rows(x: Tensor, batch: Batch) -> list[Tensor]:
@@ -102,21 +218,5 @@ def split_rows(x: Tensor, batch: Batch) -> list[Tensor]:
     return [row.transpose(0, 1)[None] for row in x.split(batch.lengths)]
 
 
-def _appended(old: Tensor, new: Tensor, past: tuple[int, ...] | int) -> Tensor:
-    count = new.shape[2]
-    if old.shape[0] != new.shape[0]:
-        raise InputError(f"past_key_values holds {old.shape[0]} rows, but the input has {new.shape[0]}.")
-    longest = past if isinstance(past, int) else max(past)
-    if old.shape[2] < longest + count:
-        room = new.new_zeros(*old.shape[:2], max(2 * longest, longest + count + 32), old.shape[3])
-        room[:, :, : old.shape[2]] = old
-        old = room
-    elif torch.is_grad_enabled() and (new.requires_grad or old.requires_grad):
-        # What an earlier pass saved for its gradient is not written to.
-        old = old.clone()
-    if isinstance(past, int):
-        old[:, :, past : past + count] = new
-    else:
-        for r, start in enumerate(past):
-            old[r, :, start : start + count] = new[r]
-    return old
+def _counts(lengths: list[int]) -> tuple[int, ...] | int:
+    return lengths[0] if len(set(lengths)) == 1 else tuple(lengths)

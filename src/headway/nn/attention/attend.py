@@ -42,14 +42,14 @@ def attend(
     if batch.lengths is None:
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         if cache is not None:
-            k, v = cache.update(run.step, k, v)
+            k, v = cache.update(run.step, k, v, rule.window)
         causal = False
         if batch.mask is not None:
             mask = given_mask(run, rule, k.shape[2])
         elif isinstance(batch.past, int):
             mask, causal = row_mask(run, rule, q.shape[2], k.shape[2])
         else:
-            mask = ragged_mask(run, rule, k.shape[2])
+            mask = ragged_mask(run, rule, q.shape[2], k.shape[2])
         if content_bias is not None:
             mask = _with_bias(mask, content_bias(q, k))
         out, weights = run.kernel(q, k, v, mask, causal, scale, dropout)
@@ -59,7 +59,7 @@ def attend(
     if cache is None:
         rows = list(zip(split_rows(k, batch), split_rows(v, batch), strict=True))
     else:
-        rows = cache.update_packed(run.step, k, v, batch)
+        rows = cache.update_packed(run.step, k, v, batch, rule.window)
     outs, seen = [], []
     for query, (key, value) in zip(split_rows(q, batch), rows, strict=True):
         mask, causal = row_mask(run, rule, query.shape[2], key.shape[2])
@@ -137,13 +137,14 @@ def _with_bias(mask: Tensor | None, bias: Tensor) -> Tensor:
 def _spread(rows: Sequence[Tensor | None], queries: Batch, keys: Batch | None) -> Tensor:
     """Each row's weights ``[1, heads, n, m]`` put where its tokens stand: ``[rows, heads, width, keys.width]``.
 
-    Keys of a cache, which stand in no batch, are those of ``keys`` None: they start at column 0.
+    Keys of a cache, which stand in no batch, are those of ``keys`` None: they end in the last column.
     """
     width = keys.width if keys is not None else max(row.shape[-1] for row in rows if row is not None)
     found = []
     for r, weights in enumerate(rows):
         assert weights is not None
-        at = torch.arange(weights.shape[-1], device=weights.device) if keys is None else keys.columns(r)
+        count = weights.shape[-1]
+        at = torch.arange(width - count, width, device=weights.device) if keys is None else keys.columns(r)
         full = weights.new_zeros(weights.shape[1], queries.width, width)
         full[:, queries.columns(r)[:, None], at] = weights[0][..., : len(at)]
         found.append(full)

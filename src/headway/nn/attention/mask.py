@@ -44,14 +44,19 @@ def _row_mask(run: Run, rule: Rule, queries: int, keys: int) -> Seen:
     return _joined(visible, bias), False
 
 
-def ragged_mask(run: Run, rule: Rule, keys: int) -> Tensor | None:
-    """The mask ``[rows, 1 or heads, queries, keys]`` of a dense batch whose rows stand at positions of their own."""
+def ragged_mask(run: Run, rule: Rule, queries: int, keys: int) -> Tensor | None:
+    """The mask of a dense batch whose rows have tokens of their own number in the cache.
+
+    They end in the same column, so that the rule is one for all; besides, each row sees no column before its own.
+    """
     key = (rule, "ragged", keys)
     if key not in run.masks:
-        positions = run.batch.cached_positions
-        visible = _visible(positions, keys, rule)[:, None]
-        bias = None if rule.bias is None else run.positions[rule.bias].ragged(positions, keys)
-        run.masks[key] = _joined(visible, bias)
+        past = torch.as_tensor(run.batch.past, device=run.batch.device)
+        own = torch.arange(keys, device=run.batch.device) >= (keys - queries - past)[:, None]
+        mask, causal = row_mask(run, rule, queries, keys)
+        if causal:
+            mask = _visible(torch.arange(keys, device=run.batch.device), keys, rule)
+        run.masks[key] = _joined(own[:, None, None], mask)
     found: Tensor | None = run.masks[key]
     return found
 
@@ -62,7 +67,7 @@ def given_mask(run: Run, rule: Rule, keys: int) -> Tensor | None:
     if key not in run.masks:
         assert run.batch.mask is not None
         bias = None if rule.bias is None else run.positions[rule.bias].rows(run.batch.width, keys)
-        run.masks[key] = _joined(run.batch.mask, bias)
+        run.masks[key] = _joined(run.batch.mask[..., -keys:], bias)
     found: Tensor | None = run.masks[key]
     return found
 
@@ -78,9 +83,10 @@ def _visible(positions: Tensor, keys: int, rule: Rule) -> Tensor:
     return seen
 
 
-def _joined(visible: Tensor | None, bias: Tensor | None) -> Tensor | None:
-    if bias is None or visible is None:
-        return visible if bias is None else bias
+def _joined(visible: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Two masks in one; ``other`` may be a bias."""
+    if other is None or visible is None:
+        return visible if other is None else other
     if visible.dtype != torch.bool:
-        return visible + bias
-    return bias.masked_fill(~visible, float("-inf"))
+        return visible + other
+    return visible & other if other.dtype == torch.bool else other.masked_fill(~visible, float("-inf"))

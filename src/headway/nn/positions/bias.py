@@ -29,10 +29,6 @@ class PreparedBias:
             self._full = self._bias.between(torch.arange(keys, device=self._bias.table.weight.device), keys)[None]
         return self._full[..., :queries, :keys]
 
-    def ragged(self, positions: Tensor, keys: int) -> Tensor:
-        """For queries at ``positions [rows, queries]``: ``[rows, heads, queries, keys]``."""
-        return torch.stack([self._bias.between(row, keys) for row in positions])
-
 
 @builds(spec.RelativeBias)
 class RelativeBias(nn.Module):
