@@ -172,3 +172,48 @@ class ImageClassifierOutput(HeadOutput):
 
     loss: Tensor | None
     logits: Tensor
+
+
+class GenerateDecoderOnlyOutput(ModelOutput):
+    """What ``generate`` wrote, n tokens for each of b rows, and what it was asked to keep: an item for each pass."""
+
+    sequences: Tensor  # [b, prompt + n]
+    scores: tuple[Tensor, ...] | None  # of [b, v], after the processors
+    logits: tuple[Tensor, ...] | None  # of [b, v], before them
+    attentions: tuple[tuple[Tensor, ...], ...] | None
+    hidden_states: tuple[tuple[Tensor, ...], ...] | None
+    past_key_values: Cache | None
+
+
+class GenerateEncoderDecoderOutput(ModelOutput):
+    """What ``generate`` wrote with an encoder-decoder."""
+
+    sequences: Tensor  # [b, start + n]
+    scores: tuple[Tensor, ...] | None
+    logits: tuple[Tensor, ...] | None
+    encoder_attentions: tuple[Tensor, ...] | None
+    encoder_hidden_states: tuple[Tensor, ...] | None
+    decoder_attentions: tuple[tuple[Tensor, ...], ...] | None
+    cross_attentions: tuple[tuple[Tensor, ...], ...] | None
+    decoder_hidden_states: tuple[tuple[Tensor, ...], ...] | None
+    past_key_values: Cache | None
+
+
+class GenerateBeamDecoderOnlyOutput(GenerateDecoderOnlyOutput):
+    """As ``GenerateDecoderOnlyOutput``, by beam search."""
+
+    sequences: Tensor
+    sequences_scores: Tensor | None  # [b]
+    scores: tuple[Tensor, ...] | None
+    logits: tuple[Tensor, ...] | None
+    beam_indices: Tensor | None  # [b, n], the row of each token among the beams of all prompts, -1 behind the end
+
+
+class GenerateBeamEncoderDecoderOutput(GenerateEncoderDecoderOutput):
+    """As ``GenerateEncoderDecoderOutput``, by beam search."""
+
+    sequences: Tensor
+    sequences_scores: Tensor | None
+    scores: tuple[Tensor, ...] | None
+    logits: tuple[Tensor, ...] | None
+    beam_indices: Tensor | None

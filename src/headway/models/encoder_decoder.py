@@ -15,7 +15,7 @@ from headway.models.plan import BASE
 from headway.nn.batch import batch_of
 from headway.nn.builders import build
 from headway.nn.cache import Cache
-from headway.nn.run import Memory, Trace
+from headway.nn.run import Memory, Run, Trace
 from headway.nn.stack import States, Tokens
 from headway.outputs import ModelOutput, Seq2SeqModelOutput
 
@@ -71,15 +71,7 @@ class EncoderDecoderModel(FamilyModel):
                 None if x is None else x.flatten(0, 1) for x in (input_ids, attention_mask, inputs_embeds)
             )
         wants = Wants(self.config, output_attentions, output_hidden_states)
-        backbone: Any = self.backbone
-        if encoder_outputs is None:
-            rows, width, device = shape_of(input_ids, inputs_embeds)
-            run = self._run(batch_of(rows, width, device, attention_mask), wants)
-            encoder = backbone.encode(Tokens(input_ids, inputs_embeds), run)
-        else:
-            states = encoder_outputs[0] if not isinstance(encoder_outputs, Tensor) else encoder_outputs
-            batch = batch_of(states.shape[0], states.shape[1], states.device, attention_mask)
-            encoder = States(batch.pack(states), batch, Trace())
+        encoder = self.encode(input_ids, attention_mask, inputs_embeds, encoder_outputs, wants)
         if decoder_input_ids is None and decoder_inputs_embeds is None:
             decoder_input_ids, decoder_attention_mask = self._shifted(
                 input_ids, attention_mask, targets, decoder_attention_mask
@@ -94,9 +86,27 @@ class EncoderDecoderModel(FamilyModel):
         past = past_of(past_key_values)
         batch = batch_of(rows, width, device, decoder_attention_mask, None, past, "decoder_")
         run = self._run(batch, wants, past_key_values, Memory(encoder.x, encoder.batch))
-        states = backbone.decode(Tokens(decoder_input_ids, decoder_inputs_embeds), run)
+        states = self._decoded(Tokens(decoder_input_ids, decoder_inputs_embeds), run)
         states.encoder, states.choices = encoder, choices
         return self._output(states, targets, input_ids, return_dict)
+
+    def encode(
+        self, ids: Tensor | None, mask: Tensor | None, vectors: Tensor | None, outputs: Any, wants: Wants
+    ) -> States:
+        """The encoder's states of an input, or those that ``outputs`` of an earlier call hold."""
+        if outputs is None:
+            rows, width, device = shape_of(ids, vectors)
+            backbone: Any = self.backbone
+            found: States = backbone.encode(Tokens(ids, vectors), self._run(batch_of(rows, width, device, mask), wants))
+            return found
+        states = outputs if isinstance(outputs, Tensor) else outputs[0]
+        batch = batch_of(states.shape[0], states.shape[1], states.device, mask)
+        return States(batch.pack(states), batch, Trace())
+
+    def _decoded(self, tokens: Tokens, run: Run) -> States:
+        backbone: Any = self.backbone
+        found: States = backbone.decode(tokens, run)
+        return found
 
     def _shifted(
         self, ids: Tensor | None, mask: Tensor | None, targets: dict[str, Tensor], decoder_mask: Tensor | None

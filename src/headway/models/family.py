@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -12,19 +13,22 @@ from torch import Tensor, nn
 from headway import spec
 from headway.config import PreTrainedConfig
 from headway.errors import InputError, did_you_mean
+from headway.generation.config import GenerationConfig
+from headway.generation.generate import Callables, generate, settings
 from headway.io.report import LoadReport
 from headway.models.initialise import initialise
+from headway.models.inputs import past_of
 from headway.models.load import Part
 from headway.models.plan import Plan, plan
 from headway.models.pretrained import PreTrainedModel, fill_new
 from headway.models.resize import resize_vocabulary
-from headway.nn.batch import Batch
+from headway.nn.batch import Batch, batch_of
 from headway.nn.builders import build
 from headway.nn.cache import Cache
 from headway.nn.kernels import eager, kernel
 from headway.nn.linear import lay_out
 from headway.nn.run import Memory, Run, Trace
-from headway.nn.stack import States
+from headway.nn.stack import States, Tokens
 from headway.outputs import BaseModelOutput, ModelOutput
 from headway.registry import Family
 
@@ -111,6 +115,68 @@ class FamilyModel(PreTrainedModel):
         resize_vocabulary(self, new_num_tokens)
         return self.get_input_embeddings()
 
+    # --- writing text ----------------------------------------------------------------------------------------------
+
+    def can_generate(self) -> bool:
+        return self.task in ("causal-lm", "seq2seq-lm")
+
+    def generate(
+        self,
+        inputs: Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        *,
+        logits_processor: Sequence[Callable[[Tensor, Tensor], Tensor]] | None = None,
+        stopping_criteria: Sequence[Callable[..., Any]] | None = None,
+        prefix_allowed_tokens_fn: Callable[[int, Tensor], Sequence[int]] | None = None,
+        streamer: Any = None,
+        assistant_model: FamilyModel | None = None,
+        tokenizer: Any = None,
+        generator: torch.Generator | None = None,
+        negative_prompt_ids: Tensor | None = None,
+        negative_prompt_attention_mask: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Write text after prompts.
+
+        Rows may be padded on either side, as ``attention_mask`` says; it changes nothing in what is written. What was
+        written stands behind the prompts as they were given; a row that ended earlier is filled with ``pad_token_id``.
+
+        Args:
+            inputs: ``input_ids [rows, tokens]`` int64: the prompts, or an encoder's input.
+            generation_config: how to write; what it does not say is the model's own, ``model.generation_config``.
+            logits_processor: functions of ids ``[rows, n]`` and scores ``[rows, vocabulary]`` that return scores.
+            stopping_criteria: functions of the same that return booleans ``[rows]``.
+            prefix_allowed_tokens_fn: from a row's number and its ids to the ids that may follow.
+            streamer: gets tokens as they are written, such as a ``TextStreamer``.
+            assistant_model: a smaller model that guesses; the text is greedy's own.
+            tokenizer: reads the text where ``stop_strings`` are looked for.
+            generator: what sampling draws from; with the same seed it draws the same.
+            negative_prompt_ids: with ``guidance_scale``, prompts to keep away from.
+            **kwargs: fields of ``GenerationConfig`` such as ``max_new_tokens=50``, and inputs of the model:
+                ``input_ids``, ``attention_mask``, ``token_type_ids``, ``inputs_embeds``, ``past_key_values`` (a cache
+                to go on from; ``input_ids`` is then the whole text), ``decoder_input_ids``, ``encoder_outputs``.
+
+        Returns:
+            ids ``[rows, tokens + written]`` (an encoder-decoder's begin with the decoder's start), or with
+            ``return_dict_in_generate=True`` an output with ``sequences`` and what was asked for besides.
+
+        Raises:
+            InputError: an argument is unknown, out of its range or contradicts another.
+        """
+        added = Callables(
+            logits_processor,
+            stopping_criteria,
+            prefix_allowed_tokens_fn,
+            streamer,
+            assistant_model,
+            tokenizer,
+            generator,
+            negative_prompt_ids,
+            negative_prompt_attention_mask,
+        )
+        config, given = settings(self, generation_config, kwargs)
+        return generate(self, inputs, config, given, added)
+
     # --- running ---------------------------------------------------------------------------------------------------
 
     def _run(self, batch: Batch, wants: Wants, cache: Cache | None = None, memory: Memory | None = None) -> Run:
@@ -122,6 +188,41 @@ class FamilyModel(PreTrainedModel):
         )
         chosen = eager if wants.attentions else kernel(self.config._attn_implementation)
         return Run(batch, chosen, cache, memory, trace)
+
+    def next_scores(
+        self,
+        ids: Tensor,
+        mask: Tensor | None,
+        cache: Cache | None,
+        memory: Memory | None,
+        wants: Wants,
+        every: bool = False,
+        vectors: Tensor | None = None,
+        types: Tensor | None = None,
+    ) -> tuple[Tensor, Trace]:
+        """What a language model says of the token that follows, as ``generate`` asks for it.
+
+        Args:
+            ids: ``[rows, width]``, or ``vectors [rows, width, channels]`` in place of them, with ``types`` of segments.
+            mask: ``[rows, width]``, or None where all tokens are real.
+            cache: the past, which grows by these tokens.
+            memory: an encoder's states.
+            every: score the token after each one, not after the last of each row alone.
+
+        Returns:
+            Scores ``[rows, vocabulary]``, or ``[rows, width, vocabulary]`` of ``every``; and what the pass recorded.
+        """
+        rows, width = ids.shape if vectors is None else vectors.shape[:2]
+        batch = batch_of(rows, width, ids.device, mask, None, past_of(cache))
+        run = self._run(batch, wants, cache, memory)
+        states = self._decoded(Tokens(None if vectors is not None else ids, vectors, types), run)
+        head: Any = self.head
+        x = states.unpacked if every else batch.last(states.x)
+        return head.lm(x), run.trace
+
+    def _decoded(self, tokens: Tokens, run: Run) -> States:
+        """The states of ``tokens`` in the stack that writes."""
+        raise NotImplementedError
 
     def _output(self, states: States, targets: dict[str, Tensor], ids: Tensor | None, return_dict: bool | None) -> Any:
         if self.head is None:

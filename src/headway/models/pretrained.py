@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from headway.config import SOURCE_KEYWORDS, PreTrainedConfig, read_config, take_source_keywords
 from headway.errors import ConfigError, InputError, did_you_mean
+from headway.generation.config import FILE_NAME, GenerationConfig, read_generation_config
 from headway.io.atomic import atomic_folder, write_file
 from headway.io.hub import locate
 from headway.io.report import LoadReport
@@ -42,6 +43,7 @@ class PreTrainedModel(nn.Module):
     main_input_name: ClassVar[str] = "input_ids"
 
     load_report: LoadReport | None = None
+    _generation_config: GenerationConfig | None = None
 
     def __init__(self, config: PreTrainedConfig, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -68,6 +70,25 @@ class PreTrainedModel(nn.Module):
     def num_parameters(self, only_trainable: bool = False) -> int:
         """Count of parameters, tied ones once."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad or not only_trainable)
+
+    # --- writing text ----------------------------------------------------------------------------------------------
+
+    def can_generate(self) -> bool:
+        """Has the model a head that writes text?"""
+        return False
+
+    @property
+    def generation_config(self) -> GenerationConfig:
+        """How the model writes where a call of ``generate`` does not say."""
+        if self._generation_config is None:
+            self._generation_config = GenerationConfig.from_model_config(self.config)
+        return self._generation_config
+
+    @generation_config.setter
+    def generation_config(self, config: GenerationConfig) -> None:
+        self._generation_config = config
+
+    # --- parts -----------------------------------------------------------------------------------------------------
 
     def parts(self) -> Iterable[Part]:
         """The models of families within this one: their names in files follow their family's table."""
@@ -144,6 +165,8 @@ class PreTrainedModel(nn.Module):
         assign(model, loader.found, _dtype(dtype, settings, weights))
         report = model._finish(report)
         model.load_report = report
+        if model.can_generate():
+            model.generation_config = read_generation_config(source, settings)
         if report.new or report.mismatched:
             logger.warning("%s", report)
         if device_map is not None:
@@ -231,6 +254,8 @@ class PreTrainedModel(nn.Module):
         config = type(self.config)(**{key: value for key, value in values.items() if key != "model_type"})
         with atomic_folder(Path(save_directory)) as folder:
             write_file(folder / "config.json", config.to_json_string().encode())
+            if self.can_generate():
+                write_file(folder / FILE_NAME, self.generation_config.to_json_string().encode())
             save_weights(tensors, folder, max_shard_size=max_shard_size)
 
 

@@ -75,11 +75,11 @@ class TextModel(FamilyModel):
         memory = memory_of(encoder_hidden_states, encoder_attention_mask)
         wants = Wants(self.config, output_attentions, output_hidden_states, output_router_logits)
         run = self._run(batch, wants, past_key_values, memory)
-        states = self._states(Tokens(input_ids, inputs_embeds, token_type_ids), run)
+        states = self._decoded(Tokens(input_ids, inputs_embeds, token_type_ids), run)
         states.choices = choices
         return self._output(states, targets, input_ids, return_dict)
 
-    def _states(self, tokens: Tokens, run: Run) -> States:
+    def _decoded(self, tokens: Tokens, run: Run) -> States:
         backbone: Any = self.backbone
         if isinstance(self.plan.backbone, spec.EncoderDecoder):
             states = backbone.encode(tokens, run) if backbone.encoder is not None else backbone.decode(tokens, run)

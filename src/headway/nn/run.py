@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from headway.nn.batch import Batch
@@ -28,6 +29,16 @@ class Memory:
 
     states: Tensor
     batch: Batch
+
+    def select(self, rows: Tensor) -> Memory:
+        """The memory of ``rows``, indices into its rows."""
+        batch, states = self.batch, self.states
+        if batch.lengths is None or batch.keep is None:
+            return Memory(states[rows], Batch(len(rows), batch.width, batch.device))
+        pieces = states.split(batch.lengths)
+        keep = batch.keep[rows]
+        packed = Batch(len(rows), batch.width, batch.device, keep)
+        return Memory(torch.cat([pieces[row] for row in rows.tolist()]), packed)
 
 
 @dataclass

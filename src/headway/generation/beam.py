@@ -1,0 +1,126 @@
+"""Beam search: the best sequences so far go on, those that ended are kept by their score."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from headway.generation.job import Job, Written
+
+NEVER = -1.0e9  # the score of what is not there
+
+
+def beam_search(job: Job) -> Written:
+    """Keep ``num_beams`` sequences of each prompt, and of the finished ones as many.
+
+    A sequence's score is the sum of its log-probabilities over its written length to the power ``length_penalty``
+    (Wu et al. 2016, arXiv:1609.08144). With ``do_sample`` the continuations of a prompt are drawn.
+    """
+    config, beams = job.config, job.config.num_beams or 1
+    prompts, width, end = job.ids.shape[0], job.width, job.end
+    device, penalty = job.ids.device, float(config.length_penalty or 0.0)
+    job.repeat(beams)
+    # Among so many continuations are `beams` that do not end, were every end of sequence among the best.
+    wide = max(2, 1 + (0 if job.eos is None else job.eos.numel())) * beams
+    first = torch.arange(prompts, device=device)[:, None] * beams
+    running = job.ids.new_full((prompts, beams, end), job.pad)
+    running[:, :, :width] = job.ids.view(prompts, beams, -1)
+    totals = torch.full((prompts, beams), NEVER, device=device)
+    totals[:, 0] = 0.0
+    origins = torch.full((prompts, beams, end - width), -1, dtype=torch.int64, device=device)
+    finished = Finished(running.clone(), torch.full_like(totals, NEVER), origins.clone())
+    # A prompt that is done takes no more sequences, so that its result does not depend on the others.
+    going = torch.ones(prompts, dtype=torch.bool, device=device)
+    written = Written(job.ids)
+    scores, at, rows = job.scores, width, prompts * beams
+    vocabulary = scores.shape[-1]
+    while True:
+        raw = scores.float()
+        logs = job.processors(running.view(rows, end)[:, :at], raw.log_softmax(-1))
+        if config.output_logits:
+            written.logits.append(raw)
+        if config.output_scores:
+            written.scores.append(logs)
+        sums = (logs.view(prompts, beams, vocabulary) + totals[:, :, None]).flatten(1)
+        if config.do_sample:
+            chosen = job.draw(sums, min(wide, sums.shape[1]))
+            best = sums.gather(1, chosen)
+        else:
+            best, chosen = sums.topk(min(wide, sums.shape[1]))
+        parent, tokens = chosen // vocabulary, chosen % vocabulary
+        candidates = _rows_of(running, parent)
+        candidates[:, :, at] = tokens
+        paths = _rows_of(origins, parent)
+        paths[:, :, at - width] = first + parent
+        at += 1
+        over = job.ended(tokens) | (at >= job.limits.view(prompts, beams)[:, :1])
+        if job.stopping:
+            flat = candidates[:, :, :at].flatten(0, 1)
+            over = over | job.stopping(flat, written.scores).view(over.shape)
+        # What goes on: the best that did not end.
+        kept, order = (best + over * NEVER).topk(beams)
+        running, origins = _rows_of(candidates, order), _rows_of(paths, order)
+        parent, totals = parent.gather(1, order), kept
+        # What is finished: of the best `beams`, those that ended.
+        length = at - width
+        ended = over & (torch.arange(over.shape[1], device=device) < beams)
+        final = best / length**penalty
+        finished.add(candidates, torch.where(ended & going[:, None], final, NEVER), paths)
+        going = going & _can_improve(job, finished, totals, length)
+        if at == end or not bool(going.any()):
+            break
+        job.decoder.select((first + parent).flatten())
+        scores = job.decoder.feed(running[:, :, at - 1].reshape(-1, 1))
+    return _result(job, finished, running, totals, origins, written, at)
+
+
+class Finished:
+    """The best finished sequences of each prompt."""
+
+    def __init__(self, ids: Tensor, scores: Tensor, origins: Tensor) -> None:
+        self.ids, self.scores, self.origins = ids, scores, origins
+
+    @property
+    def full(self) -> Tensor:
+        """Which prompts have as many as there are beams."""
+        return (self.scores > NEVER / 2).all(1)
+
+    def add(self, ids: Tensor, scores: Tensor, origins: Tensor) -> None:
+        """Keep the best of these and of ``ids [prompts, n, width]``."""
+        beams = self.scores.shape[1]
+        self.scores, order = torch.cat((self.scores, scores), 1).topk(beams)
+        self.ids = _rows_of(torch.cat((self.ids, ids), 1), order)
+        self.origins = _rows_of(torch.cat((self.origins, origins), 1), order)
+
+
+def _rows_of(x: Tensor, order: Tensor) -> Tensor:
+    """The rows ``order [prompts, n]`` of ``x [prompts, rows, width]``."""
+    return x.gather(1, order[:, :, None].expand(-1, -1, x.shape[2]))
+
+
+def _can_improve(job: Job, finished: Finished, totals: Tensor, length: int) -> Tensor:
+    """Of which prompts could a running sequence still better the finished ones?"""
+    config = job.config
+    penalty = float(config.length_penalty or 0.0)
+    if config.early_stopping == "never" and penalty > 0:
+        length = job.end - job.width
+    better = totals[:, 0] / length**penalty > finished.scores.amin(1)
+    return better & ~finished.full if config.early_stopping is True else better
+
+
+def _result(
+    job: Job, finished: Finished, running: Tensor, totals: Tensor, origins: Tensor, written: Written, at: int
+) -> Written:
+    """The best of each prompt; where none has finished, the running ones."""
+    none = ~(finished.scores > NEVER / 2).any(1)
+    finished.ids[none], finished.origins[none] = running[none], origins[none]
+    finished.scores[none] = totals[none]
+    count = job.config.num_return_sequences or 1
+    ids, paths = (x[:, :count].flatten(0, 1) for x in (finished.ids, finished.origins))
+    lengths = job.width + (paths >= 0).sum(1)
+    longest = int(lengths.max())
+    behind = torch.arange(longest, device=ids.device) >= lengths[:, None]
+    written.ids = ids[:, :longest].masked_fill(behind, job.pad)
+    written.sequences_scores = finished.scores[:, :count].flatten()
+    written.beam_indices = paths[:, : longest - job.width]
+    return written
