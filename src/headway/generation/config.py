@@ -176,7 +176,7 @@ class GenerationConfig:
     # --- putting together ------------------------------------------------------------------------------------------
 
     def updated(self, values: Mapping[str, Any]) -> Self:
-        """A config in which ``values`` hold, and for what they do not say this one.
+        """A config in which ``values`` hold, None meaning the default, and for what they do not say this one.
 
         Raises:
             InputError: a name is unknown, or ``values`` give both ``max_length`` and ``max_new_tokens``.
@@ -184,17 +184,17 @@ class GenerationConfig:
         for name in values:
             if name not in NAMES:
                 raise InputError(f"GenerationConfig has no field {name!r}.{did_you_mean(name, NAMES)}")
-        said = {name: value for name, value in values.items() if value is not None}
+        said = dict(values)
         for length, new in (("max_length", "max_new_tokens"), ("min_length", "min_new_tokens")):
-            if length in said and new in said:
+            if said.get(length) is not None and said.get(new) is not None:
                 raise InputError(
                     f"{length}={said[length]} and {new}={said[new]} say the same thing twice; pass {new}, which does "
                     "not count the prompt."
                 )
             # Who says one of the two means it in place of the other.
             for one, other in ((length, new), (new, length)):
-                if one in said:
-                    said.setdefault(other, None)
+                if said.get(one) is not None:
+                    said[other] = None
         return replace(self, **said)
 
     def resolved(self) -> Self:

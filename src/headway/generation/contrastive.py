@@ -22,7 +22,7 @@ def contrastive_search(job: Job) -> Written:
     ids[:, : job.width] = job.ids
     written, done = Written(ids), torch.zeros(rows, dtype=torch.bool, device=device)
     states = F.normalize(job.decoder.recorded.hidden[-1][-1].float(), dim=-1)
-    real = (job.ids >= 0)[:, job.ids.shape[1] - states.shape[1] :]
+    real = (states != 0).any(-1)  # padding has no state
     scores, at = job.scores, job.width
     first = torch.arange(rows, device=device)
     while True:

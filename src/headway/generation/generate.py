@@ -157,15 +157,22 @@ def _decoder_only(
         ids = torch.empty(vectors.shape[0], 0, dtype=torch.int64, device=vectors.device)
     _check_ids(ids, "input_ids", empty=vectors is not None)
     decoder = Decoder(model, cache, None, *wants)
-    extra = {"types": given["token_type_ids"]} if "token_type_ids" in given else {}
+    types: Tensor | None = given.get("token_type_ids")
     if vectors is not None:
-        scores = decoder.feed(ids, mask, vectors=vectors, **extra)
+        scores = decoder.feed(ids, mask, vectors=vectors, types=types)
         return _job(decoder, ids, scores), Source(ids)
     rows = _history(ids, mask, "")
     if cache is not None and len(cache):
-        return _job(decoder, rows, _go_on(decoder, cache, rows)), Source(ids)
-    scores = decoder.feed(ids, None if mask is None or bool(mask.all()) else mask, **extra)
-    return _job(decoder, rows, scores), Source(ids)
+        return _job(decoder, rows, _go_on(decoder, rows)), Source(ids)
+    if types is not None:
+        types = _history(types, mask, "").clamp(min=0)
+    return _job(decoder, rows, _read(decoder, rows, types=types)), Source(ids)
+
+
+def _read(decoder: Decoder, rows: Tensor, **extra: Any) -> Tensor:
+    """Feed ``rows``, negative in front of the shorter ones."""
+    real = rows >= 0
+    return decoder.feed(rows, None, **extra) if bool(real.all()) else decoder.feed(rows * real, real.long(), **extra)
 
 
 def _history(ids: Tensor, mask: Tensor | None, prefix: str) -> Tensor:
@@ -180,9 +187,10 @@ def _history(ids: Tensor, mask: Tensor | None, prefix: str) -> Tensor:
     return right_aligned([row[keep.bool()] for row, keep in zip(ids, mask, strict=True)])
 
 
-def _go_on(decoder: Decoder, cache: Cache, rows: Tensor) -> Tensor:
+def _go_on(decoder: Decoder, rows: Tensor) -> Tensor:
     """Read what of ``rows`` the cache does not hold yet; one row of a cache may be the beginning of all."""
-    count = rows.shape[0]
+    cache, count = decoder.cache, rows.shape[0]
+    assert cache is not None
     past = (cache.lengths,) if isinstance(cache.lengths, int) else cache.lengths
     held = cache[0][0].shape[0]
     if held == 1 and count > 1:
@@ -198,9 +206,7 @@ def _go_on(decoder: Decoder, cache: Cache, rows: Tensor) -> Tensor:
                 f"past_key_values holds {length} tokens of row {row}, but input_ids has {len(text)} with them; pass "
                 "the whole text, of which one token or more is new, or crop the cache."
             )
-    pending = right_aligned([text[length:] for text, length in zip(texts, lengths, strict=True)])
-    mask = None if bool((pending >= 0).all()) else (pending >= 0).long()
-    return decoder.feed(pending.clamp(min=0), mask)
+    return _read(decoder, right_aligned([text[length:] for text, length in zip(texts, lengths, strict=True)]))
 
 
 def _with_encoder(
@@ -222,10 +228,8 @@ def _with_encoder(
     _check_ids(ids, "decoder_input_ids")
     mask = given.get("decoder_attention_mask")
     history = _history(ids, mask, "decoder_")
-    if cache is not None and len(cache):
-        scores = _go_on(decoder, cache, history)
-    else:
-        scores = decoder.feed(ids, None if mask is None or bool(mask.all()) else mask)
+    begun = cache is not None and len(cache)
+    scores = _go_on(decoder, history) if begun else _read(decoder, history)
     return _job(decoder, history, scores), Source(ids, encoder)
 
 

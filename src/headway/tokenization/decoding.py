@@ -53,7 +53,7 @@ class Decoding(Vocabulary):
             raise no_id(token_ids) from None
         if clean_up_tokenization_spaces is None:
             # In byte-level and sentencepiece texts such spaces are the author's own.
-            clean_up_tokenization_spaces = self.clean_up_tokenization_spaces and self._is_wordpiece()
+            clean_up_tokenization_spaces = self.clean_up_tokenization_spaces and self.is_wordpiece
         if clean_up_tokenization_spaces:
             for spaced, mark in _PUNCTUATION:
                 text = text.replace(spaced, mark)
@@ -71,5 +71,7 @@ class Decoding(Vocabulary):
         text = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces) if len(sequences) else []
         return [text] if isinstance(text, str) else text
 
-    def _is_wordpiece(self) -> bool:
+    @property
+    def is_wordpiece(self) -> bool:
+        """Does decoding join words by spaces, and then draw some together?"""
         return type(self._backend.model).__name__ == "WordPiece"
