@@ -2,8 +2,8 @@
 
     python benchmarks/generate.py [--large]
 
-Random weights: speed does not depend on them. The ids that both libraries write are compared on the way. ``--large`` adds
-a LLaMA of 1.1 billion parameters in bfloat16.
+Random weights: speed does not depend on them. The ids that both libraries write are compared on the way. ``--large``
+adds a LLaMA of 1.1 billion parameters in bfloat16.
 """
 
 from __future__ import annotations
@@ -21,12 +21,20 @@ import headway
 NARROW = {"vocab_size": 1000, "bos_token_id": 1, "eos_token_id": 1}
 TINY_GPT2 = {"n_embd": 128, "n_layer": 4, "n_head": 4, **NARROW}
 TINY_LLAMA = {
-    **{"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 4},
-    **{"intermediate_size": 512, **NARROW},
+    "hidden_size": 128,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "intermediate_size": 512,
+    **NARROW,
 }
 LLAMA = {
-    **{"vocab_size": 32000, "hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 22},
-    **{"num_attention_heads": 32, "num_key_value_heads": 4},
+    "vocab_size": 32000,
+    "hidden_size": 2048,
+    "intermediate_size": 5632,
+    "num_hidden_layers": 22,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 4,
 }
 T5_SMALL = {"d_model": 512, "d_ff": 2048, "num_layers": 6, "num_heads": 8, "vocab_size": 32128}
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-
 from headway import spec
 from headway.heads import HEADS
 from headway.models.assemble import class_name
 from headway.models.plan import tasks_of
 from headway.registry import Family, families
-from parity.oracle import MAPPINGS
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+from parity.oracle import MAPPINGS  # noqa: E402
 
 PAGE = ROOT / "docs" / "families.md"
 
