@@ -136,7 +136,9 @@ class Attention:
     """Multi-head attention; ``kv_heads`` fewer than ``heads`` shares keys and values among groups.
 
     ``window`` counts the visible positions, the query's own included. ``scale`` multiplies the scores
-    (None: ``head_width ** -0.5``). ``dropout`` acts on the attention weights.
+    (None: ``head_width ** -0.5``). ``dropout`` acts on the attention weights. ``qk_norm`` acts on each head's queries
+    and keys before their positions. ``softcap`` bounds the scores by ``cap * tanh(score / cap)``. ``sinks`` adds to
+    each head's softmax a learned score that carries no value (Xiao et al. 2023, arXiv:2309.17453).
     """
 
     heads: int
@@ -149,6 +151,9 @@ class Attention:
     scale: float | None = None
     position: Position | None = None
     dropout: float = 0.0
+    qk_norm: Norm | None = None
+    softcap: float | None = None
+    sinks: bool = False
 
 
 @dataclass(frozen=True)
