@@ -8,7 +8,7 @@ This module is standard library only, so that families can be read and inspected
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headway.errors import ConfigError
 
@@ -463,6 +463,12 @@ def head_width(width: int, heads: int) -> int:
 def repeat(layer: Layer, count: int) -> tuple[Layer, ...]:
     """``count`` equal layers."""
     return (layer,) * count
+
+
+def windowed(layer: Layer, windows: Iterable[int | None]) -> tuple[Layer, ...]:
+    """``layer`` once for each of ``windows``, with that window."""
+    assert isinstance(layer.mixer, Attention)
+    return tuple(replace(layer, mixer=replace(layer.mixer, window=window)) for window in windows)
 
 
 def positions_of(layers: Iterable[Layer | ConvolvedLayer]) -> tuple[Position, ...]:

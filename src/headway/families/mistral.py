@@ -1,10 +1,12 @@
 """Mistral (Jiang et al. 2023, arXiv:2310.06825): LLaMA with a sliding window."""
 
+from dataclasses import replace
 from typing import Any
 
 from headway import spec
 from headway.families import llama
 from headway.registry import Family, register
+from headway.windows import windows
 
 
 class MistralConfig(llama.LlamaConfig):
@@ -15,9 +17,12 @@ class MistralConfig(llama.LlamaConfig):
     sliding_window: int | None = 4096
 
 
+def attention(c: Any) -> spec.Attention:
+    return replace(llama.attention(c), bias=False)
+
+
 def architecture(c: Any) -> spec.Decoder:
-    mlp = spec.GatedMlp(c.intermediate_size, c.hidden_act)
-    return llama.architecture(c, bias=False, window=c.sliding_window, mlp=mlp)
+    return llama.decoder(c, spec.windowed(llama.layer(c, attention(c)), windows(c)))
 
 
 register(Family(MistralConfig, "Mistral", architecture, llama.names))

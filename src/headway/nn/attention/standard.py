@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -50,8 +50,8 @@ class Attention(nn.Module):
         self.scoring = Scoring(scale, attention.softcap)
         self.sinks = nn.Parameter(torch.empty(attention.heads)) if attention.sinks else None
         norm = attention.qk_norm
-        self.q_norm = None if norm is None else build(norm, attention.head_width)
-        self.k_norm = None if norm is None else build(norm, attention.head_width)
+        self.q_norm: Any = None if norm is None else build(norm, attention.head_width)
+        self.k_norm: Any = None if norm is None else build(norm, attention.head_width)
         self.dropout = attention.dropout
         slot = None if attention.position is None else positions.index(attention.position)
         self.rotary = slot if isinstance(attention.position, spec.Rotary) else None
