@@ -29,7 +29,14 @@ class RMSNorm:
     eps: float
 
 
-Norm = LayerNorm | RMSNorm
+@dataclass(frozen=True)
+class ZeroCenteredRMSNorm:
+    """Gemma's RMSNorm (arXiv:2403.08295), which multiplies by one plus its weight; all of it in float32."""
+
+    eps: float
+
+
+Norm = LayerNorm | RMSNorm | ZeroCenteredRMSNorm
 
 # --- positions ----------------------------------------------------------------------------------------------------
 
@@ -225,7 +232,14 @@ class PostNorm:
     norm: Norm
 
 
-Residual = PreNorm | PostNorm
+@dataclass(frozen=True)
+class Sandwich:
+    """``x + norm(f(norm(x)))`` for every part (Ding et al. 2021, arXiv:2105.13290)."""
+
+    norm: Norm
+
+
+Residual = PreNorm | PostNorm | Sandwich
 
 
 @dataclass(frozen=True)
@@ -266,6 +280,13 @@ class TypesAsTokens:
 
 
 @dataclass(frozen=True)
+class Rounded:
+    """A factor that is rounded to the dtype of what it multiplies before it does."""
+
+    value: float
+
+
+@dataclass(frozen=True)
 class Embed:
     """Token ids to vectors of ``width`` channels, projected to the stack's width where that differs.
 
@@ -277,7 +298,7 @@ class Embed:
     positions: Learned | None = None
     types: TokenTypes | TypesAsTokens | None = None
     norm: Norm | None = None
-    scale: float = 1.0
+    scale: float | Rounded = 1.0
     dropout: float = 0.0
 
 
@@ -417,7 +438,8 @@ class Vocabulary:
 
     ``tie`` is "always", "never", or "if_absent": tied only where the file brings no tensor of its own; None follows
     the config's ``tie_word_embeddings``.
-    ``offset`` adds a stored, untrained row to the logits; ``scale`` multiplies the states before them.
+    ``offset`` adds a stored, untrained row to the logits; ``scale`` multiplies the states before them; ``softcap``
+    bounds them by ``cap * tanh(logit / cap)``.
     """
 
     read: Read = EveryToken()
@@ -426,6 +448,7 @@ class Vocabulary:
     tie: str | None = None
     offset: bool = False
     scale: float = 1.0
+    softcap: float | None = None
 
 
 @dataclass(frozen=True)

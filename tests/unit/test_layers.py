@@ -263,7 +263,8 @@ def test_every_spec_that_a_family_uses_has_a_builder() -> None:
         walk(family.architecture(small_config(model_type)))
     built = {spec.LayerNorm, spec.RMSNorm, spec.Attention, spec.Mlp, spec.GatedMlp, spec.Layer, spec.Stack, spec.Embed}
     assert built <= used
-    described = {spec.PreNorm, spec.PostNorm, spec.Learned, spec.TokenTypes, spec.TypesAsTokens}
+    described = {spec.PreNorm, spec.PostNorm, spec.Sandwich}
+    described |= {spec.Learned, spec.TokenTypes, spec.TypesAsTokens, spec.Rounded}
     scaling = {kind for kind in used if kind.__name__.startswith("Rope")}
     assert used - described - scaling <= set(builders._builders)
 

@@ -31,11 +31,11 @@ class LlamaConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 2
 
 
-def attention(c: Any) -> spec.Attention:
-    """The attention of a layer; families change fields of it."""
+def attention(c: Any, theta: float = 10000.0, layer_type: str | None = None) -> spec.Attention:
+    """The attention of a layer, or of a layer of one kind; families change fields of it."""
     heads = c.num_attention_heads
     width = getattr(c, "head_dim", None) or spec.head_width(c.hidden_size, heads)
-    kv_heads, position = c.num_key_value_heads or heads, rotary(c, width)
+    kv_heads, position = c.num_key_value_heads or heads, rotary(c, width, theta, layer_type)
     return spec.Attention(
         heads, width, kv_heads, c.attention_bias, causal=True, dropout=c.attention_dropout, position=position
     )

@@ -17,12 +17,9 @@ class MistralConfig(llama.LlamaConfig):
     sliding_window: int | None = 4096
 
 
-def attention(c: Any) -> spec.Attention:
-    return replace(llama.attention(c), bias=False)
-
-
 def architecture(c: Any) -> spec.Decoder:
-    return llama.decoder(c, spec.windowed(llama.layer(c, attention(c)), windows(c)))
+    attention = replace(llama.attention(c), bias=False)
+    return llama.decoder(c, spec.windowed(llama.layer(c, attention), windows(c)))
 
 
 register(Family(MistralConfig, "Mistral", architecture, llama.names))

@@ -7,7 +7,6 @@ from headway import spec
 from headway.families import llama, mistral
 from headway.names import Names
 from headway.registry import Family, register
-from headway.rope import rotary
 from headway.windows import windows
 
 
@@ -25,8 +24,7 @@ def architecture(c: Any) -> spec.Decoder:
     experts = spec.MixtureOfExperts(
         spec.GatedMlp(c.intermediate_size, c.hidden_act), c.num_local_experts, c.num_experts_per_tok
     )
-    attention = mistral.attention(c)
-    attention = replace(attention, position=rotary(c, attention.head_width, theta=1e6))
+    attention = replace(llama.attention(c, theta=1e6), bias=False)
     return llama.decoder(c, spec.windowed(llama.layer(c, attention, experts), windows(c)))
 
 

@@ -1,0 +1,44 @@
+"""Phi-3 (Abdin et al. 2024, arXiv:2404.14219): LLaMA whose files hold fused projections."""
+
+from dataclasses import replace
+from typing import Any
+
+from headway import spec
+from headway.families import llama
+from headway.layouts import FusedRows
+from headway.names import Names, Stored
+from headway.registry import Family, register
+from headway.windows import windows
+
+
+class Phi3Config(llama.LlamaConfig):
+    model_type = "phi3"
+    vocab_size: int = 32064
+    hidden_size: int = 3072
+    intermediate_size: int = 8192
+    max_position_embeddings: int = 4096
+    original_max_position_embeddings: int = 4096
+    rms_norm_eps: float = 1e-5
+    resid_pdrop: float = 0.0
+    sliding_window: int | None = None
+    pad_token_id: int | None = 32000
+    eos_token_id: int | list[int] | None = 32000
+
+
+def architecture(c: Any) -> spec.Decoder:
+    layer = replace(llama.layer(c, replace(llama.attention(c), bias=False)), dropout=c.resid_pdrop)
+    return llama.decoder(c, spec.windowed(layer, windows(c)))
+
+
+def names(c: Any) -> Names:
+    attention = llama.attention(c)
+    inner, kv_inner = (heads * attention.head_width for heads in (attention.heads, attention.kv_heads or 0))
+    layer = {
+        ("attn.q", "attn.k", "attn.v"): Stored("self_attn.qkv_proj", FusedRows((inner, kv_inner, kv_inner))),
+        ("mlp.gate", "mlp.up"): Stored("mlp.gate_up_proj", FusedRows((c.intermediate_size, c.intermediate_size))),
+    }
+    plain = {ours: theirs for ours, theirs in llama.LAYER.items() if ours not in {x for key in layer for x in key}}
+    return llama.names(c, plain | layer)
+
+
+register(Family(Phi3Config, "Phi3", architecture, names))
