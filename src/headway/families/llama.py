@@ -32,13 +32,11 @@ class LlamaConfig(PreTrainedConfig):
 
 
 def attention(c: Any, theta: float = 10000.0, layer_type: str | None = None) -> spec.Attention:
-    """The attention of a layer, or of a layer of one kind; families change fields of it."""
-    heads = c.num_attention_heads
+    """The attention of a layer, or of a layer of one kind; families change fields of it, and may lack some of ``c``."""
+    bias, heads = getattr(c, "attention_bias", False), c.num_attention_heads
     width = getattr(c, "head_dim", None) or spec.head_width(c.hidden_size, heads)
     kv_heads, position = c.num_key_value_heads or heads, rotary(c, width, theta, layer_type)
-    return spec.Attention(
-        heads, width, kv_heads, c.attention_bias, causal=True, dropout=c.attention_dropout, position=position
-    )
+    return spec.Attention(heads, width, kv_heads, bias, causal=True, dropout=c.attention_dropout, position=position)
 
 
 def layer(c: Any, attention: spec.Attention, mlp: spec.ChannelMixer | None = None) -> spec.Layer:

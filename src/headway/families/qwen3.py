@@ -13,6 +13,7 @@ from headway.windows import windows
 class Qwen3Config(qwen2.Qwen2Config):
     model_type = "qwen3"
     head_dim: int | None = 128
+    attention_bias: bool = False
 
 
 def attention(c: Any) -> spec.Attention:

@@ -1,6 +1,7 @@
 """StarCoder2 (Lozhkov et al. 2024, arXiv:2402.19173): rotary decoder with LayerNorm, a plain MLP and biases."""
 
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any
 
 from headway import spec
 from headway.config import PreTrainedConfig
@@ -12,8 +13,6 @@ from headway.windows import windows
 
 class Starcoder2Config(PreTrainedConfig):
     model_type = "starcoder2"
-    attribute_map: ClassVar[dict[str, str]] = {"attention_bias": "use_bias"}
-
     vocab_size: int = 49152
     hidden_size: int = 3072
     intermediate_size: int = 12288
@@ -35,8 +34,9 @@ class Starcoder2Config(PreTrainedConfig):
 
 
 def architecture(c: Any) -> spec.Decoder:
+    attention = replace(llama.attention(c), bias=c.use_bias)
     norm, mlp = spec.LayerNorm(c.norm_epsilon), spec.Mlp(c.intermediate_size, c.hidden_act, c.use_bias)
-    layer = spec.Layer(llama.attention(c), mlp, spec.PreNorm(norm), dropout=c.residual_dropout)
+    layer = spec.Layer(attention, mlp, spec.PreNorm(norm), dropout=c.residual_dropout)
     embed = spec.Embed(c.vocab_size, c.hidden_size, dropout=c.embedding_dropout)
     return spec.Decoder(spec.Stack(c.hidden_size, embed, spec.windowed(layer, windows(c)), norm))
 

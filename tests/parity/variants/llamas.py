@@ -52,9 +52,9 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "untied": untied,
     },
     "phi3": {
-        "long-short": Variant(long(32) | {"original_max_position_embeddings": 32}),
-        "long-long": Variant(long(8) | {"original_max_position_embeddings": 8}),
-        "partial": Variant(rope("default", partial_rotary_factor=0.5)),
+        "rope-long-short": Variant(long(32) | {"original_max_position_embeddings": 32}),
+        "rope-long-long": Variant(long(8) | {"original_max_position_embeddings": 8}),
+        "rope-partial": Variant(rope("default", partial_rotary_factor=0.5)),
         "window": Variant({"sliding_window": 4}),
         "own-heads": Variant({"num_key_value_heads": 4}),
         "tied": tied,
