@@ -174,7 +174,49 @@ def test_norms(dtype: torch.dtype) -> None:
     torch.testing.assert_close(layer(x).double(), expected * layer.weight.double() + layer.bias.double(), **tolerance)
     expected = wide / (wide.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt()
     torch.testing.assert_close(rms(x).double(), expected * rms.weight.double(), **tolerance)
-    assert layer(x).dtype == rms(x).dtype == dtype
+    zero = drawn(build(spec.ZeroCenteredRMSNorm(1e-6), 8)).to(dtype)
+    torch.testing.assert_close(zero(x).double(), expected * (1 + zero.weight.double()), **tolerance)
+    assert layer(x).dtype == rms(x).dtype == zero(x).dtype == dtype
+    for norm in (rms, zero):
+        torch.nn.init.constant_(norm.weight, norm.neutral)
+        torch.testing.assert_close(norm(x).double(), expected, **tolerance)
+
+
+def test_one_is_added_to_the_weight_of_a_norm_without_rounding() -> None:
+    torch.manual_seed(0)
+    norm, x = build(spec.ZeroCenteredRMSNorm(1e-6), 256).bfloat16(), torch.randn(256).bfloat16()
+    torch.nn.init.constant_(norm.weight, 2**-9)
+    plain = x.float() / (x.float().pow(2).mean() + 1e-6).sqrt()
+    assert torch.equal(norm(x), (plain * (1 + 2**-9)).bfloat16())
+    assert not torch.equal(norm(x), plain.bfloat16()), "one plus the weight is one in bfloat16"
+
+
+def test_a_scale_of_token_vectors_is_rounded_where_the_family_does_so() -> None:
+    for scale, factor in ((spec.Rounded(2304**0.5), torch.tensor(2304**0.5).bfloat16().float()), (3.1, 3.1)):
+        embed = drawn(build(spec.Embed(9, 16, scale=scale), 16)).bfloat16()
+        found = embed(Batch(1, 9, CPU), torch.arange(9)[None], None, None)
+        assert torch.equal(found[0], (embed.tokens.weight.float() * factor).bfloat16())
+
+
+@torch.no_grad()
+def test_arrangements_of_norms() -> None:
+    x, run = torch.randn(1, 3, 8), Run(Batch(1, 3, CPU), eager)
+    for residual, norms in ((spec.PreNorm, 2), (spec.PostNorm, 2), (spec.Sandwich, 4)):
+        layer = spec.Layer(spec.Attention(2, 4), spec.Mlp(8, "gelu"), residual(spec.RMSNorm(1e-6)))
+        built = drawn(build(layer, 8, ()))
+        assert sum("norm" in name for name, _ in built.named_parameters()) == norms
+        attn, mlp = lambda y: built.attn(y, run), built.mlp  # noqa: B023
+        match residual:
+            case spec.PreNorm:
+                middle = x + attn(built.attn_norm(x))
+                expected = middle + mlp(built.mlp_norm(middle))
+            case spec.PostNorm:
+                middle = built.attn_norm(x + attn(x))
+                expected = built.mlp_norm(middle + mlp(middle))
+            case _:
+                middle = x + built.attn_out_norm(attn(built.attn_norm(x)))
+                expected = middle + built.mlp_out_norm(mlp(built.mlp_norm(middle)))
+        torch.testing.assert_close(built(x, run), expected)
 
 
 def test_activations() -> None:
