@@ -18,6 +18,7 @@ class Gemma3TextConfig(gemma2.Gemma2Config):
     vocab_size: int = 262208
     max_position_embeddings: int = 131072
     rope_local_base_freq: float = 1e4
+    use_bidirectional_attention: bool | None = False
     attn_logit_softcapping: float | None = None  # read by none of its layers
     final_logit_softcapping: float | None = None
 
