@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from headway.nn.attention.mask import Rule, row_mask
 from headway.nn.batch import Batch
 from headway.nn.builders import build, builds
 from headway.nn.cache import Cache
-from headway.nn.kernels import KERNELS, Scoring, eager
+from headway.nn.kernels import KERNELS, Scoring, eager, sdpa
 from headway.nn.linear import Embedding, Linear, lay_out
 from headway.nn.run import Run
 from headway.registry import families
@@ -79,6 +80,16 @@ def test_kernels_agree(
     torch.testing.assert_close(out, mixed, rtol=1e-4, atol=1e-5)
     if weights is not None:
         torch.testing.assert_close(weights, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["causal", "none", "boolean", "by-row"])
+def test_capped_scores_in_blocks(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[sdpa.__module__], "BLOCK", 2)
+    q, k, v = torch.randn(2, 4, 5, 8), torch.randn(2, 2, 5, 8), torch.randn(2, 2, 5, 8)
+    mask = {"boolean": boolean(5, 5), "by-row": boolean(2, 5)[:, None, None]}.get(kind)
+    for scoring in (Scoring(0.3, 1.5), Scoring(0.3, 1.5, torch.randn(4))):
+        ours, expected = (kernel(q, k, v, mask, kind == "causal", scoring, 0.0)[0] for kernel in (sdpa, eager))
+        torch.testing.assert_close(ours, expected)
 
 
 @pytest.mark.parametrize("name", KERNELS)

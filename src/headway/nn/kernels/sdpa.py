@@ -11,6 +11,8 @@ from headway.nn.kernels.scoring import Scoring
 
 # Channels that a sink adds to a head: one is used, eight keep the memory aligned.
 ROOM = 8
+# Queries whose capped scores are computed at a time, so that memory does not grow with the square of the length.
+BLOCK = 512
 
 
 def sdpa(
@@ -20,9 +22,8 @@ def sdpa(
     scale = scoring.scale
     if scoring.softcap is not None or scoring.sinks is not None:
         # torch's kernels cap no scores; for one query the sink's key would cost a copy of all others.
-        if scoring.softcap is not None or q.shape[2] == 1:
-            return eager(q, k, v, mask, causal, scoring, dropout)[0], None
-        return _with_sinks(q, k, v, mask, causal, scoring, dropout), None
+        in_steps = scoring.softcap is not None or q.shape[2] == 1
+        return (_in_blocks if in_steps else _with_sinks)(q, k, v, mask, causal, scoring, dropout), None
     if q.shape[1] != k.shape[1]:
         if q.shape[2] == 1 and (mask is None or mask.shape[1] == 1):
             folded = q.view(q.shape[0], k.shape[1], -1, q.shape[3])
@@ -32,6 +33,25 @@ def sdpa(
         k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=scale)
     return out, None
+
+
+def _in_blocks(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scoring: Scoring, dropout: float
+) -> Tensor:
+    """The eager kernel over some queries at a time; where attention is causal, over the keys that they see."""
+    count, outs = q.shape[2], []
+    if count <= BLOCK:
+        return eager(q, k, v, mask, causal, scoring, dropout)[0]
+    for start in range(0, count, BLOCK):
+        end = min(start + BLOCK, count)
+        keys, seen = k.shape[2], mask
+        if causal:
+            keys = end
+            seen = torch.ones(end - start, end, dtype=torch.bool, device=q.device).tril(start)
+        elif mask is not None and mask.shape[-2] != 1:
+            seen = mask[..., start:end, :]
+        outs.append(eager(q[:, :, start:end], k[:, :, :keys], v[:, :, :keys], seen, False, scoring, dropout)[0])
+    return torch.cat(outs, 2)
 
 
 def _with_sinks(
