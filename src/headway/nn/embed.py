@@ -75,7 +75,7 @@ class Embed(nn.Module):
                 f"Expected token_type_ids to have shape [{batch.rows}, {batch.width}], got {list(types.shape)}."
             )
         if isinstance(self.scale, spec.Rounded):
-            x = x * torch.tensor(self.scale.value, dtype=x.dtype).item()
+            x = x * torch.tensor(self.scale.value, dtype=x.dtype)
         elif self.scale != 1.0:
             x = x * self.scale
         if self.types is not None:
