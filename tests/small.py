@@ -21,7 +21,7 @@ FIELDS: dict[str, Any] = {
     **dict.fromkeys(("intermediate_size", "hidden_dim", "d_ff", "encoder_ffn_dim", "decoder_ffn_dim"), 24),
     **dict.fromkeys(("max_position_embeddings", "n_positions"), 20),
     "num_key_value_heads": 2,
-    "d_kv": 4,
+    **dict.fromkeys(("d_kv", "head_dim"), 4),
     "embedding_size": 8,
     "num_local_experts": 3,
     "image_size": 8,
@@ -34,6 +34,8 @@ FIELDS: dict[str, Any] = {
 EXTRA: dict[str, dict[str, Any]] = {
     "deberta-v2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_buckets": 4},
 }
+# Set only where a family's default is a number.
+OPTIONAL = ("embedding_size", "head_dim")
 PAIRS = [(name, task) for name, family in families().items() for task in (BASE, *tasks_of(family))]
 
 
@@ -41,9 +43,8 @@ def small_config(model_type: str, **overrides: Any) -> Any:
     """A config of ``model_type`` for a model of a few thousand parameters."""
     family = families()[model_type]
     fields = family.config._fields
-    values = {name: value for name, value in FIELDS.items() if name in fields and name != "embedding_size"}
-    if fields.get("embedding_size"):
-        values["embedding_size"] = FIELDS["embedding_size"]
+    values = {name: value for name, value in FIELDS.items() if name in fields and name not in OPTIONAL}
+    values |= {name: FIELDS[name] for name in OPTIONAL if fields.get(name)}
     return family.config(**{**values, **EXTRA.get(model_type, {}), **overrides})
 
 

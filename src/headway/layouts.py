@@ -60,6 +60,21 @@ class FusedColumns:
 
 
 @dataclass(frozen=True)
+class FusedRows:
+    """Blocks of ``sizes`` rows below each other in a weight ``[out, in]``, or one by one in a bias."""
+
+    sizes: tuple[int, ...]
+
+    def load(self, stored: Any) -> list[Any]:
+        return list(stored.split(self.sizes))
+
+    def save(self, parts: list[Any]) -> Any:
+        import torch
+
+        return torch.cat(parts)
+
+
+@dataclass(frozen=True)
 class Reshaped:
     """A tensor stored with axes of length one in front, such as a class token ``[1, 1, width]``."""
 

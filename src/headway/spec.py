@@ -8,7 +8,7 @@ This module is standard library only, so that families can be read and inspected
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headway.errors import ConfigError
 
@@ -29,7 +29,14 @@ class RMSNorm:
     eps: float
 
 
-Norm = LayerNorm | RMSNorm
+@dataclass(frozen=True)
+class ZeroCenteredRMSNorm:
+    """Gemma's RMSNorm (arXiv:2403.08295), which multiplies by one plus its weight; all of it in float32."""
+
+    eps: float
+
+
+Norm = LayerNorm | RMSNorm | ZeroCenteredRMSNorm
 
 # --- positions ----------------------------------------------------------------------------------------------------
 
@@ -136,7 +143,9 @@ class Attention:
     """Multi-head attention; ``kv_heads`` fewer than ``heads`` shares keys and values among groups.
 
     ``window`` counts the visible positions, the query's own included. ``scale`` multiplies the scores
-    (None: ``head_width ** -0.5``). ``dropout`` acts on the attention weights.
+    (None: ``head_width ** -0.5``). ``dropout`` acts on the attention weights. ``qk_norm`` acts on each head's queries
+    and keys before their positions. ``softcap`` bounds the scores by ``cap * tanh(score / cap)``. ``sinks`` adds to
+    each head's softmax a learned score that carries no value (Xiao et al. 2023, arXiv:2309.17453).
     """
 
     heads: int
@@ -149,6 +158,9 @@ class Attention:
     scale: float | None = None
     position: Position | None = None
     dropout: float = 0.0
+    qk_norm: Norm | None = None
+    softcap: float | None = None
+    sinks: bool = False
 
 
 @dataclass(frozen=True)
@@ -220,7 +232,14 @@ class PostNorm:
     norm: Norm
 
 
-Residual = PreNorm | PostNorm
+@dataclass(frozen=True)
+class Sandwich:
+    """``x + norm(f(norm(x)))`` for every part (Ding et al. 2021, arXiv:2105.13290)."""
+
+    norm: Norm
+
+
+Residual = PreNorm | PostNorm | Sandwich
 
 
 @dataclass(frozen=True)
@@ -261,6 +280,13 @@ class TypesAsTokens:
 
 
 @dataclass(frozen=True)
+class Rounded:
+    """A factor that is rounded to the dtype of what it multiplies before it does."""
+
+    value: float
+
+
+@dataclass(frozen=True)
 class Embed:
     """Token ids to vectors of ``width`` channels, projected to the stack's width where that differs.
 
@@ -272,7 +298,7 @@ class Embed:
     positions: Learned | None = None
     types: TokenTypes | TypesAsTokens | None = None
     norm: Norm | None = None
-    scale: float = 1.0
+    scale: float | Rounded = 1.0
     dropout: float = 0.0
 
 
@@ -412,7 +438,8 @@ class Vocabulary:
 
     ``tie`` is "always", "never", or "if_absent": tied only where the file brings no tensor of its own; None follows
     the config's ``tie_word_embeddings``.
-    ``offset`` adds a stored, untrained row to the logits; ``scale`` multiplies the states before them.
+    ``offset`` adds a stored, untrained row to the logits; ``scale`` multiplies the states before them; ``softcap``
+    bounds them by ``cap * tanh(logit / cap)``.
     """
 
     read: Read = EveryToken()
@@ -421,6 +448,7 @@ class Vocabulary:
     tie: str | None = None
     offset: bool = False
     scale: float = 1.0
+    softcap: float | None = None
 
 
 @dataclass(frozen=True)
@@ -458,6 +486,12 @@ def head_width(width: int, heads: int) -> int:
 def repeat(layer: Layer, count: int) -> tuple[Layer, ...]:
     """``count`` equal layers."""
     return (layer,) * count
+
+
+def windowed(layer: Layer, windows: Iterable[int | None]) -> tuple[Layer, ...]:
+    """``layer`` once for each of ``windows``, with that window."""
+    assert isinstance(layer.mixer, Attention)
+    return tuple(replace(layer, mixer=replace(layer.mixer, window=window)) for window in windows)
 
 
 def positions_of(layers: Iterable[Layer | ConvolvedLayer]) -> tuple[Position, ...]:

@@ -64,7 +64,7 @@ TINY: dict[str, Any] = {
     **dict.fromkeys(("intermediate_size", "hidden_dim", "d_ff", "ffn_dim", "encoder_ffn_dim", "decoder_ffn_dim"), 48),
     **dict.fromkeys(("max_position_embeddings", "n_positions"), 64),
     "num_key_value_heads": 2,
-    "d_kv": 8,
+    **dict.fromkeys(("d_kv", "head_dim"), 8),
     "embedding_size": 16,
     "type_vocab_size": 3,
     "num_local_experts": 4,

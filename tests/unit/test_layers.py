@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from headway.nn.activations import ACTIVATIONS, activation
 from headway.nn.attention.mask import Rule, row_mask
 from headway.nn.batch import Batch
 from headway.nn.builders import build, builds
-from headway.nn.kernels import KERNELS, eager
+from headway.nn.cache import Cache
+from headway.nn.kernels import KERNELS, Scoring, eager, sdpa
 from headway.nn.linear import Embedding, Linear, lay_out
 from headway.nn.run import Run
 from headway.registry import families
@@ -45,6 +47,8 @@ def boolean(queries: int, keys: int) -> Tensor:
 
 @pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
+@pytest.mark.parametrize("softcap", [None, 1.5])
+@pytest.mark.parametrize("with_sinks", [False, True])
 @pytest.mark.parametrize(
     ("queries", "keys", "kind"),
     [
@@ -52,28 +56,102 @@ def boolean(queries: int, keys: int) -> Tensor:
         *((n, m, kind) for n, m in ((5, 5), (1, 5), (3, 7)) for kind in ("none", "boolean", "additive")),
     ],
 )
-def test_kernels_agree(name: str, kv_heads: int, queries: int, keys: int, kind: str) -> None:
+def test_kernels_agree(
+    name: str, kv_heads: int, softcap: float | None, with_sinks: bool, queries: int, keys: int, kind: str
+) -> None:
     q, k, v = torch.randn(2, 4, queries, 8), torch.randn(2, kv_heads, keys, 8), torch.randn(2, kv_heads, keys, 8)
+    sinks = torch.randn(4) if with_sinks else None
     mask: Tensor | None = None
     if kind == "boolean":
         mask = boolean(queries, keys)[None, None]
     elif kind == "additive":
         mask = torch.randn(1, 4, queries, keys)
-    out, weights = KERNELS[name](q, k, v, mask, kind == "causal", 0.3, 0.0)
+    out, weights = KERNELS[name](q, k, v, mask, kind == "causal", Scoring(0.3, softcap, sinks), 0.0)
     scores = torch.einsum("bhqd,bhkd->bhqk", q, k.repeat_interleave(4 // kv_heads, 1)) * 0.3
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
     if kind == "causal":
         scores = scores.masked_fill(torch.ones(queries, keys).triu(1).bool(), -math.inf)
     elif mask is not None:
         scores = scores.masked_fill(~mask, -math.inf) if kind == "boolean" else scores + mask
-    expected = torch.einsum("bhqk,bhkd->bhqd", scores.softmax(-1), v.repeat_interleave(4 // kv_heads, 1))
-    torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-5)
+    total = scores.exp().sum(-1, keepdim=True)
+    expected = scores.exp() / (total if sinks is None else total + sinks.exp()[:, None, None])
+    mixed = torch.einsum("bhqk,bhkd->bhqd", expected, v.repeat_interleave(4 // kv_heads, 1))
+    torch.testing.assert_close(out, mixed, rtol=1e-4, atol=1e-5)
     if weights is not None:
-        torch.testing.assert_close(weights, scores.softmax(-1), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(weights, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["causal", "none", "boolean", "by-row"])
+def test_capped_scores_in_blocks(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[sdpa.__module__], "BLOCK", 2)
+    q, k, v = torch.randn(2, 4, 5, 8), torch.randn(2, 2, 5, 8), torch.randn(2, 2, 5, 8)
+    mask = {"boolean": boolean(5, 5), "by-row": boolean(2, 5)[:, None, None]}.get(kind)
+    for scoring in (Scoring(0.3, 1.5), Scoring(0.3, 1.5, torch.randn(4))):
+        ours, expected = (kernel(q, k, v, mask, kind == "causal", scoring, 0.0)[0] for kernel in (sdpa, eager))
+        torch.testing.assert_close(ours, expected)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize(("queries", "keys"), [(5, 5), (1, 5)])
+def test_gradients_of_sinks(name: str, queries: int, keys: int) -> None:
+    q, k, v = torch.randn(2, 4, queries, 8), torch.randn(2, 2, keys, 8), torch.randn(2, 2, keys, 8)
+
+    def gradients(kernel: Any) -> tuple[Tensor, ...]:
+        leaves = [x.clone().requires_grad_() for x in (q, k, v, torch.tensor([0.5, -1.0, 2.0, 0.0]))]
+        out, _ = kernel(*leaves[:3], None, queries == keys, Scoring(0.3, None, leaves[3]), 0.0)
+        return torch.autograd.grad(out.square().sum(), leaves)
+
+    for ours, expected in zip(gradients(KERNELS[name]), gradients(eager), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+ATTENTION = spec.Attention(4, 8, kv_heads=2, causal=True, position=spec.Rotary(8))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"qk_norm": spec.RMSNorm(1e-6)}, {"softcap": 2.0}, {"sinks": True}, {"sinks": True, "window": 3}],
+    ids=["qk-norm", "softcap", "sinks", "sinks-window"],
+)
+@pytest.mark.parametrize("name", KERNELS)
+@torch.no_grad()
+def test_attention_is_the_same_in_every_layout(change: dict[str, Any], name: str) -> None:
+    """Alone, packed, dense, and step by step over a cache; and each switch changes something."""
+    attention = dataclasses.replace(ATTENTION, **change)
+    torch.manual_seed(0)
+    layer = spec.Layer(attention, spec.Mlp(8, "gelu"), spec.PreNorm(spec.RMSNorm(1e-6)))
+    stack = drawn(build(spec.Stack(16, spec.Embed(9, 16), (layer, layer)))).eval()
+    rows = [torch.randn(1, count, 16) for count in (7, 4, 7)]
+
+    def run(x: Tensor, batch: Batch, cache: Cache | None = None) -> Tensor:
+        out: Tensor = stack(batch.pack(x), Run(batch, KERNELS[name], cache))
+        return batch.unpack(out)
+
+    alone = [run(x, Batch(1, x.shape[1], CPU)) for x in rows]
+    dense = run(torch.cat([rows[0], rows[2]]), Batch(2, 7, CPU))
+    torch.testing.assert_close(dense, torch.cat([alone[0], alone[2]]), rtol=1e-4, atol=1e-4)
+    padded = torch.cat([torch.nn.functional.pad(x, (0, 0, 0, 7 - x.shape[1])) for x in rows])
+    lengths = torch.tensor([7, 4, 7])[:, None]
+    packed = run(padded, Batch(3, 7, CPU, torch.arange(7) < lengths))
+    for row, expected in zip(packed, alone, strict=True):
+        torch.testing.assert_close(row[: expected.shape[1]], expected[0], rtol=1e-4, atol=1e-4)
+    # A ragged prefill of all but the last two tokens of each row, then one by one.
+    cache = Cache()
+    run(padded, Batch(3, 7, CPU, torch.arange(7) < lengths - 2), cache)
+    for step in (2, 1):
+        x = torch.cat([row[:, row.shape[1] - step, None] for row in rows])
+        out = run(x, Batch(3, 1, CPU, past=cache.lengths), cache)
+        torch.testing.assert_close(out, torch.stack([a[0, -step, None] for a in alone]), rtol=1e-4, atol=1e-4)
+    state = stack.state_dict()
+    plain = build(spec.Stack(16, spec.Embed(9, 16), (dataclasses.replace(layer, mixer=ATTENTION),) * 2))
+    plain.load_state_dict({key: value for key, value in state.items() if key in plain.state_dict()})
+    assert not torch.allclose(plain(rows[0], Run(Batch(1, 7, CPU), KERNELS[name])), alone[0], atol=1e-2)
 
 
 def test_dropout_of_attention_acts_on_the_weights() -> None:
     q = torch.randn(1, 1, 50, 4)
-    _, weights = eager(q, q, q, None, False, 1.0, 0.5)
+    _, weights = eager(q, q, q, None, False, Scoring(1.0), 0.5)
     assert weights is not None
     assert 0.3 < float((weights == 0).float().mean()) < 0.7
 
@@ -107,7 +185,48 @@ def test_norms(dtype: torch.dtype) -> None:
     torch.testing.assert_close(layer(x).double(), expected * layer.weight.double() + layer.bias.double(), **tolerance)
     expected = wide / (wide.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt()
     torch.testing.assert_close(rms(x).double(), expected * rms.weight.double(), **tolerance)
-    assert layer(x).dtype == rms(x).dtype == dtype
+    zero = drawn(build(spec.ZeroCenteredRMSNorm(1e-6), 8)).to(dtype)
+    torch.testing.assert_close(zero(x).double(), expected * (1 + zero.weight.double()), **tolerance)
+    assert layer(x).dtype == rms(x).dtype == zero(x).dtype == dtype
+    for norm in (rms, zero):
+        torch.nn.init.constant_(norm.weight, norm.neutral)
+        torch.testing.assert_close(norm(x).double(), expected, **tolerance)
+
+
+def test_one_is_added_to_the_weight_of_a_norm_without_rounding() -> None:
+    norm, x = build(spec.ZeroCenteredRMSNorm(1e-6), 256).bfloat16(), torch.randn(256).bfloat16()
+    torch.nn.init.constant_(norm.weight, 2**-9)
+    plain = x.float() / (x.float().pow(2).mean() + 1e-6).sqrt()
+    assert torch.equal(norm(x), (plain * (1 + 2**-9)).bfloat16())
+    assert not torch.equal(norm(x), plain.bfloat16()), "one plus the weight is one in bfloat16"
+
+
+def test_a_scale_of_token_vectors_is_rounded_where_the_family_does_so() -> None:
+    for scale, factor in ((spec.Rounded(2304**0.5), torch.tensor(2304**0.5).bfloat16().float()), (3.1, 3.1)):
+        embed = drawn(build(spec.Embed(9, 16, scale=scale), 16)).bfloat16()
+        found = embed(Batch(1, 9, CPU), torch.arange(9)[None], None, None)
+        assert torch.equal(found[0], (embed.tokens.weight.float() * factor).bfloat16())
+
+
+@torch.no_grad()
+def test_arrangements_of_norms() -> None:
+    x, run = torch.randn(1, 3, 8), Run(Batch(1, 3, CPU), eager)
+    for residual, norms in ((spec.PreNorm, 2), (spec.PostNorm, 2), (spec.Sandwich, 4)):
+        layer = spec.Layer(spec.Attention(2, 4), spec.Mlp(8, "gelu"), residual(spec.RMSNorm(1e-6)))
+        built = drawn(build(layer, 8, ()))
+        assert sum("norm" in name for name, _ in built.named_parameters()) == norms
+        attn, mlp = lambda y: built.attn(y, run), built.mlp  # noqa: B023
+        match residual:
+            case spec.PreNorm:
+                middle = x + attn(built.attn_norm(x))
+                expected = middle + mlp(built.mlp_norm(middle))
+            case spec.PostNorm:
+                middle = built.attn_norm(x + attn(x))
+                expected = built.mlp_norm(middle + mlp(middle))
+            case _:
+                middle = x + built.attn_out_norm(attn(built.attn_norm(x)))
+                expected = middle + built.mlp_out_norm(mlp(built.mlp_norm(middle)))
+        torch.testing.assert_close(built(x, run), expected)
 
 
 def test_activations() -> None:
@@ -196,7 +315,8 @@ def test_every_spec_that_a_family_uses_has_a_builder() -> None:
         walk(family.architecture(small_config(model_type)))
     built = {spec.LayerNorm, spec.RMSNorm, spec.Attention, spec.Mlp, spec.GatedMlp, spec.Layer, spec.Stack, spec.Embed}
     assert built <= used
-    described = {spec.PreNorm, spec.PostNorm, spec.Learned, spec.TokenTypes, spec.TypesAsTokens}
+    described = {spec.PreNorm, spec.PostNorm, spec.Sandwich}
+    described |= {spec.Learned, spec.TokenTypes, spec.TypesAsTokens, spec.Rounded}
     scaling = {kind for kind in used if kind.__name__.startswith("Rope")}
     assert used - described - scaling <= set(builders._builders)
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headway.layouts import FusedColumns, Reshaped, Same, Transposed
+from headway.layouts import FusedColumns, FusedRows, Reshaped, Same, Transposed
 
 sizes = st.integers(1, 5)
 
@@ -36,6 +36,16 @@ def test_fused_columns_are_inverses(parts: int, inputs: int, outputs: int) -> No
         assert all(part.untyped_storage().data_ptr() == stored.untyped_storage().data_ptr() for part in loaded)
     first = layout.load(torch.arange(parts * outputs))[0]
     assert first.tolist() == list(range(outputs))
+
+
+@given(blocks=st.lists(sizes, min_size=1, max_size=4), inputs=sizes)
+def test_fused_rows_are_inverses(blocks: list[int], inputs: int) -> None:
+    layout = FusedRows(tuple(blocks))
+    for stored in (torch.randn(sum(blocks), inputs), torch.randn(sum(blocks))):
+        loaded = layout.load(stored)
+        assert [len(part) for part in loaded] == blocks
+        assert torch.equal(layout.save(loaded), stored)
+        assert all(part.untyped_storage().data_ptr() == stored.untyped_storage().data_ptr() for part in loaded)
 
 
 @given(leading=st.integers(0, 3), shape=st.lists(sizes, min_size=1, max_size=3))

@@ -482,7 +482,7 @@ def test_values_drawn_anew(model_type: str, task: str) -> None:
             if leaf.endswith("bias"):
                 assert not bool(parameter.any()), leaf
             elif isinstance(module, LayerNorm | RMSNorm):
-                assert bool((parameter == 1).all()), leaf
+                assert bool((parameter == module.neutral).all()), leaf
             else:
                 assert float(parameter.detach().std()) > 0, leaf
     for _, buffer in model.named_buffers():

@@ -1,5 +1,6 @@
 """LLaMA (Touvron et al. 2023, arXiv:2302.13971): pre-norm decoder with rotary positions and a gated MLP."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from headway import spec
@@ -30,36 +31,41 @@ class LlamaConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 2
 
 
-def architecture(
-    c: Any, bias: bool | None = None, window: int | None = None, mlp: Any = None, theta: float = 10000.0
-) -> spec.Decoder:
-    heads, bias = c.num_attention_heads, c.attention_bias if bias is None else bias
-    width = c.head_dim or spec.head_width(c.hidden_size, heads)
-    attention = spec.Attention(
-        heads,
-        width,
-        c.num_key_value_heads or heads,
-        bias,
-        causal=True,
-        window=window,
-        dropout=c.attention_dropout,
-        position=rotary(c, width, theta),
-    )
-    norm, mlp = spec.RMSNorm(c.rms_norm_eps), mlp or spec.GatedMlp(c.intermediate_size, c.hidden_act, c.mlp_bias)
-    layers = spec.repeat(spec.Layer(attention, mlp, spec.PreNorm(norm)), c.num_hidden_layers)
-    return spec.Decoder(spec.Stack(c.hidden_size, spec.Embed(c.vocab_size, c.hidden_size), layers, norm))
+def attention(c: Any, theta: float = 10000.0, layer_type: str | None = None) -> spec.Attention:
+    """The attention of a layer, or of a layer of one kind; families change fields of it, and may lack some of ``c``."""
+    bias, heads = getattr(c, "attention_bias", False), c.num_attention_heads
+    width = getattr(c, "head_dim", None) or spec.head_width(c.hidden_size, heads)
+    kv_heads, position = c.num_key_value_heads or heads, rotary(c, width, theta, layer_type)
+    return spec.Attention(heads, width, kv_heads, bias, causal=True, dropout=c.attention_dropout, position=position)
 
 
-MLP = {f"mlp.{x}": f"mlp.{x}_proj" for x in ("gate", "up", "down")}
+def layer(c: Any, attention: spec.Attention, mlp: spec.ChannelMixer | None = None) -> spec.Layer:
+    """A layer with its two norms in front; the MLP is the gated one where a family brings none."""
+    mlp = spec.GatedMlp(c.intermediate_size, c.hidden_act) if mlp is None else mlp
+    return spec.Layer(attention, mlp, spec.PreNorm(spec.RMSNorm(c.rms_norm_eps)))
 
 
-def names(c: Any, mlp: Any = None, question_prefix: str = "model") -> Names:
-    layer = {
-        **{f"attn.{x}": f"self_attn.{x}_proj" for x in "qkvo"},
-        "attn_norm": "input_layernorm",
-        "mlp_norm": "post_attention_layernorm",
-        **(mlp or MLP),
-    }
+def decoder(c: Any, layers: tuple[spec.Layer, ...]) -> spec.Decoder:
+    """Token vectors, the layers, and a last norm."""
+    embed, norm = spec.Embed(c.vocab_size, c.hidden_size), spec.RMSNorm(c.rms_norm_eps)
+    return spec.Decoder(spec.Stack(c.hidden_size, embed, layers, norm))
+
+
+def architecture(c: Any) -> spec.Decoder:
+    mlp = spec.GatedMlp(c.intermediate_size, c.hidden_act, c.mlp_bias)
+    return decoder(c, spec.repeat(layer(c, attention(c), mlp), c.num_hidden_layers))
+
+
+LAYER: dict[Any, Any] = {
+    **{f"attn.{x}": f"self_attn.{x}_proj" for x in "qkvo"},
+    **{f"mlp.{x}": f"mlp.{x}_proj" for x in ("gate", "up", "down")},
+    "attn_norm": "input_layernorm",
+    "mlp_norm": "post_attention_layernorm",
+}
+
+
+def names(c: Any, layer: Mapping[Any, Any] = LAYER, question_prefix: str = "model") -> Names:
+    """The table of names, with ``layer`` the rows of one layer."""
     return Names(
         "model",
         {"embed.tokens": "embed_tokens", "norm": "norm", **each("layers.{i}", "layers.{i}", layer)},

@@ -1,10 +1,12 @@
 """Mistral (Jiang et al. 2023, arXiv:2310.06825): LLaMA with a sliding window."""
 
+from dataclasses import replace
 from typing import Any
 
 from headway import spec
 from headway.families import llama
 from headway.registry import Family, register
+from headway.windows import windows
 
 
 class MistralConfig(llama.LlamaConfig):
@@ -16,8 +18,8 @@ class MistralConfig(llama.LlamaConfig):
 
 
 def architecture(c: Any) -> spec.Decoder:
-    mlp = spec.GatedMlp(c.intermediate_size, c.hidden_act)
-    return llama.architecture(c, bias=False, window=c.sliding_window, mlp=mlp)
+    attention = replace(llama.attention(c), bias=False)
+    return llama.decoder(c, spec.windowed(llama.layer(c, attention), windows(c)))
 
 
 register(Family(MistralConfig, "Mistral", architecture, llama.names))

@@ -1,11 +1,13 @@
 """Mixtral (Jiang et al. 2024, arXiv:2401.04088): Mistral with sparse experts."""
 
+from dataclasses import replace
 from typing import Any
 
 from headway import spec
 from headway.families import llama, mistral
 from headway.names import Names
 from headway.registry import Family, register
+from headway.windows import windows
 
 
 class MixtralConfig(mistral.MistralConfig):
@@ -22,7 +24,8 @@ def architecture(c: Any) -> spec.Decoder:
     experts = spec.MixtureOfExperts(
         spec.GatedMlp(c.intermediate_size, c.hidden_act), c.num_local_experts, c.num_experts_per_tok
     )
-    return llama.architecture(c, bias=False, window=c.sliding_window, mlp=experts, theta=1e6)
+    attention = replace(llama.attention(c, theta=1e6), bias=False)
+    return llama.decoder(c, spec.windowed(llama.layer(c, attention, experts), windows(c)))
 
 
 def names(c: Any) -> Names:
@@ -30,6 +33,7 @@ def names(c: Any) -> Names:
     return llama.names(
         c,
         {
+            **llama.LAYER,
             "mlp.router": "block_sparse_moe.gate",
             "mlp.experts.{j}.gate": f"{expert}.w1",
             "mlp.experts.{j}.up": f"{expert}.w3",

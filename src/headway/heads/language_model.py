@@ -28,7 +28,7 @@ class ToVocabulary(nn.Module):
         self.decoder = Linear(inner, vocabulary, recipe.bias)
         self.offset: Tensor | None
         self.register_buffer("offset", torch.zeros(vocabulary) if recipe.offset else None)
-        self.scale = recipe.scale
+        self.scale, self.softcap = recipe.scale, recipe.softcap
 
     def forward(self, x: Tensor) -> Tensor:
         if self.hidden is not None:
@@ -36,6 +36,8 @@ class ToVocabulary(nn.Module):
         if self.scale != 1.0:
             x = x * self.scale
         logits: Tensor = self.decoder(x)
+        if self.softcap is not None:
+            logits = (logits / self.softcap).tanh() * self.softcap
         return logits if self.offset is None else logits + self.offset
 
 

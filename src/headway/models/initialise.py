@@ -13,7 +13,7 @@ from headway.nn.norm import LayerNorm, RMSNorm
 
 @torch.no_grad()
 def initialise(model: nn.Module, config: PreTrainedConfig, only: Collection[str] | None = None) -> None:
-    """Draw parameters anew: norms to one, biases to zero, all else normal.
+    """Draw parameters anew: norms to what changes nothing, biases to zero, all else normal.
 
     The standard deviation is ``initializer_range`` or ``init_std``; with ``initializer_factor`` it is that over the
     square root of a linear layer's inputs, as T5 does.
@@ -27,10 +27,11 @@ def initialise(model: nn.Module, config: PreTrainedConfig, only: Collection[str]
         for leaf, parameter in module.named_parameters(path, recurse=False):
             if only is not None and leaf not in only:
                 continue
-            is_norm = isinstance(module, LayerNorm | RMSNorm | nn.LayerNorm)
             if leaf.endswith("bias"):
                 parameter.zero_()
-            elif is_norm:
+            elif isinstance(module, LayerNorm | RMSNorm):
+                parameter.fill_(module.neutral)
+            elif isinstance(module, nn.LayerNorm):
                 parameter.fill_(1.0)
             elif factor is not None:
                 inputs = 1 if isinstance(module, nn.Embedding) else parameter.shape[-1]

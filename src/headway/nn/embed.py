@@ -74,7 +74,9 @@ class Embed(nn.Module):
             raise InputError(
                 f"Expected token_type_ids to have shape [{batch.rows}, {batch.width}], got {list(types.shape)}."
             )
-        if self.scale != 1.0:
+        if isinstance(self.scale, spec.Rounded):
+            x = x * torch.tensor(self.scale.value, dtype=x.dtype)
+        elif self.scale != 1.0:
             x = x * self.scale
         if self.types is not None:
             x = x + (

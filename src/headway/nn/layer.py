@@ -55,7 +55,28 @@ class PostNormLayer(Layer):
         return normed
 
 
-_ARRANGEMENTS: dict[type, type[Layer]] = {spec.PreNorm: PreNormLayer, spec.PostNorm: PostNormLayer}
+class SandwichLayer(Layer):
+    """``x + norm(f(norm(x)))``."""
+
+    def __init__(self, layer: spec.Layer, width: int, positions: tuple[spec.Position, ...]) -> None:
+        super().__init__(layer, width, positions)
+        norm = layer.residual.norm
+        self.attn_out_norm = build(norm, width)
+        self.cross_out_norm: Any = None if layer.cross is None else build(norm, width)
+        self.mlp_out_norm = build(norm, width)
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        x = x + self.drop(self.attn_out_norm(self.attn(self.attn_norm(x), run)))
+        if self.cross is not None and run.memory is not None:
+            x = x + self.drop(self.cross_out_norm(self.cross(self.cross_norm(x), run)))
+        return x + self.drop(self.mlp_out_norm(self.mlp(self.mlp_norm(x), run)))
+
+
+_ARRANGEMENTS: dict[type, type[Layer]] = {
+    spec.PreNorm: PreNormLayer,
+    spec.PostNorm: PostNormLayer,
+    spec.Sandwich: SandwichLayer,
+}
 
 
 @builds(spec.Layer)

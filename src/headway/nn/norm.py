@@ -14,6 +14,8 @@ from headway.nn.builders import builds
 class LayerNorm(nn.Module):
     """``(x - mean) / sqrt(variance + eps) * weight + bias``."""
 
+    neutral = 1.0
+
     def __init__(self, norm: spec.LayerNorm, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(width))
@@ -29,7 +31,9 @@ class LayerNorm(nn.Module):
 class RMSNorm(nn.Module):
     """``x / sqrt(mean(x ** 2) + eps) * weight``, the quotient in float32."""
 
-    def __init__(self, norm: spec.RMSNorm, width: int) -> None:
+    neutral = 1.0
+
+    def __init__(self, norm: spec.RMSNorm | spec.ZeroCenteredRMSNorm, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(width))
         self.shape = (width,)
@@ -39,3 +43,13 @@ class RMSNorm(nn.Module):
         if x.dtype == torch.float32:
             return F.rms_norm(x, self.shape, self.weight, self.eps)
         return self.weight * F.rms_norm(x.float(), self.shape, None, self.eps).to(x.dtype)
+
+
+@builds(spec.ZeroCenteredRMSNorm)
+class ZeroCenteredRMSNorm(RMSNorm):
+    """``x / sqrt(mean(x ** 2) + eps) * (1 + weight)``, in float32."""
+
+    neutral = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x.float(), self.shape, self.weight.float() + 1.0, self.eps).to(x.dtype)

@@ -14,6 +14,7 @@ from torch import Tensor
 from headway.nn.attention.mask import Rule, given_mask, ragged_mask, row_mask
 from headway.nn.batch import Batch
 from headway.nn.cache import split_rows
+from headway.nn.kernels import Scoring
 from headway.nn.run import Memory, Run
 
 ContentBias = Callable[[Tensor, Tensor], Tensor]
@@ -25,7 +26,7 @@ def attend(
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    scale: float,
+    scoring: Scoring,
     dropout: float,
     content_bias: ContentBias | None = None,
 ) -> Tensor:
@@ -52,7 +53,7 @@ def attend(
             mask = ragged_mask(run, rule, q.shape[2], k.shape[2])
         if content_bias is not None:
             mask = _with_bias(mask, content_bias(q, k))
-        out, weights = run.kernel(q, k, v, mask, causal, scale, dropout)
+        out, weights = run.kernel(q, k, v, mask, causal, scoring, dropout)
         if run.trace.attentions is not None and weights is not None:
             run.trace.attentions.append(weights)
         return out.transpose(1, 2)
@@ -65,7 +66,7 @@ def attend(
         mask, causal = row_mask(run, rule, query.shape[2], key.shape[2])
         if content_bias is not None:
             mask = _with_bias(mask, content_bias(query, key))
-        out, weights = run.kernel(query, key, value, mask, causal, scale, dropout)
+        out, weights = run.kernel(query, key, value, mask, causal, scoring, dropout)
         outs.append(out[0].transpose(0, 1))
         seen.append(weights)
     if run.trace.attentions is not None:
@@ -74,7 +75,7 @@ def attend(
 
 
 def attend_memory(
-    run: Run, q: Tensor, project: Callable[[Tensor], tuple[Tensor, Tensor]], scale: float, dropout: float
+    run: Run, q: Tensor, project: Callable[[Tensor], tuple[Tensor, Tensor]], scoring: Scoring, dropout: float
 ) -> Tensor:
     """Cross-attention from the run's batch to its memory.
 
@@ -86,7 +87,7 @@ def attend_memory(
     assert memory is not None
     if batch.lengths is None:
         k, v, mask = _dense_memory(run, memory, project)
-        out, weights = run.kernel(q.transpose(1, 2), k, v, mask, False, scale, dropout)
+        out, weights = run.kernel(q.transpose(1, 2), k, v, mask, False, scoring, dropout)
         if run.trace.cross is not None and weights is not None:
             alike = memory.batch.lengths is None
             run.trace.cross.append(weights if alike else _spread(list(weights.split(1)), batch, memory.batch))
@@ -103,7 +104,7 @@ def attend_memory(
             rows = list(zip(split_rows(k, memory.batch), split_rows(v, memory.batch), strict=True))
     outs, seen = [], []
     for query, (key, value) in zip(split_rows(q, batch), rows, strict=True):
-        out, weights = run.kernel(query, key, value, None, False, scale, dropout)
+        out, weights = run.kernel(query, key, value, None, False, scoring, dropout)
         outs.append(out[0].transpose(0, 1))
         seen.append(weights)
     if run.trace.cross is not None:

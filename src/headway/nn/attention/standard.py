@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from headway import spec
 from headway.errors import ConfigError
 from headway.nn.attention.attend import attend, attend_memory
 from headway.nn.attention.mask import Rule
-from headway.nn.builders import builds
+from headway.nn.builders import build, builds
+from headway.nn.kernels import Scoring
 from headway.nn.linear import Joint, Linear, side_by_side
 from headway.nn.positions.rotary import rotate
 from headway.nn.run import Run
@@ -44,7 +46,12 @@ class Attention(nn.Module):
         self.o = Linear(inner, width, out_bias)
         self.joint: Joint | None = None
         self.split = (-1, attention.head_width)
-        self.scale = attention.head_width**-0.5 if attention.scale is None else attention.scale
+        scale = attention.head_width**-0.5 if attention.scale is None else attention.scale
+        self.scoring = Scoring(scale, attention.softcap)
+        self.sinks = nn.Parameter(torch.empty(attention.heads)) if attention.sinks else None
+        norm = attention.qk_norm
+        self.q_norm: Any = None if norm is None else build(norm, attention.head_width)
+        self.k_norm: Any = None if norm is None else build(norm, attention.head_width)
         self.dropout = attention.dropout
         slot = None if attention.position is None else positions.index(attention.position)
         self.rotary = slot if isinstance(attention.position, spec.Rotary) else None
@@ -54,11 +61,14 @@ class Attention(nn.Module):
         by_head = x.shape[:-1] + self.split
         q, k, v = side_by_side(self, x)
         q, k, v = q.view(by_head), k.view(by_head), v.view(by_head)
+        if self.q_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
         if self.rotary is not None:
             turn = run.positions[self.rotary]
             q, k = rotate(q, turn), rotate(k, turn)
         dropout = self.dropout if self.training else 0.0
-        return self.o(attend(run, self.rule, q, k, v, self.scale, dropout).flatten(-2))
+        scoring = self.scoring if self.sinks is None else self.scoring._replace(sinks=self.sinks)
+        return self.o(attend(run, self.rule, q, k, v, scoring, dropout).flatten(-2))
 
 
 class CrossAttention(Attention):
@@ -68,7 +78,7 @@ class CrossAttention(Attention):
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         q = self.q(x).unflatten(-1, self.split)
-        out = attend_memory(run, q, self._keys_values, self.scale, self.dropout if self.training else 0.0)
+        out = attend_memory(run, q, self._keys_values, self.scoring, self.dropout if self.training else 0.0)
         return self.o(out.flatten(-2))
 
     def _keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:

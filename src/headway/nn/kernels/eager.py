@@ -6,20 +6,27 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from headway.nn.kernels.scoring import Scoring
+
 
 def eager(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float, dropout: float
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scoring: Scoring, dropout: float
 ) -> tuple[Tensor, Tensor | None]:
-    """``softmax(q k^T * scale + mask) v``; the softmax in float32."""
-    groups = q.shape[1] // k.shape[1]
-    if groups > 1:
-        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-    scores = (q @ k.transpose(-1, -2)) * scale
+    """``softmax(q k^T * scale + mask) v``; the softmax in float32. Groups are folded into the queries' length."""
+    rows, heads, queries, width = q.shape
+    folded = (rows, k.shape[1], -1)
+    scores = (q.reshape(*folded, width) @ k.transpose(-1, -2)).view(rows, heads, queries, -1) * scoring.scale
+    if scoring.softcap is not None:
+        scores = (scores / scoring.softcap).tanh() * scoring.softcap
     if causal:
-        mask = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril()
+        mask = torch.ones(queries, k.shape[2], dtype=torch.bool, device=q.device).tril()
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
-    weights = scores.softmax(-1, dtype=torch.float32).to(q.dtype)
+    if scoring.sinks is not None:
+        sinks = scoring.sinks[:, None, None].expand(rows, heads, queries, 1)
+        weights = torch.cat((scores, sinks), -1).softmax(-1, dtype=torch.float32)[..., :-1].to(q.dtype)
+    else:
+        weights = scores.softmax(-1, dtype=torch.float32).to(q.dtype)
     if dropout:
         weights = F.dropout(weights, dropout)
-    return weights @ v, weights
+    return (weights.reshape(*folded, k.shape[2]) @ v).view(rows, heads, queries, -1), weights

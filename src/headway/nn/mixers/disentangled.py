@@ -11,6 +11,7 @@ from headway import spec
 from headway.nn.attention.attend import attend
 from headway.nn.attention.mask import Rule
 from headway.nn.builders import build, builds
+from headway.nn.kernels import Scoring
 from headway.nn.linear import Embedding, Joint, Linear, side_by_side
 from headway.nn.run import Run
 
@@ -77,6 +78,7 @@ class Disentangled(nn.Module):
         self.split = (-1, mixer.head_width)
         self.mixer = mixer
         self.scale = (mixer.head_width * (1 + mixer.content_to_position + mixer.position_to_content)) ** -0.5
+        self.scoring = Scoring(self.scale)
         self.slot = positions.index(mixer.table)
         self.rule = Rule(causal=False, window=None, bias=None)
 
@@ -96,7 +98,7 @@ class Disentangled(nn.Module):
             return total * self.scale
 
         dropout = self.mixer.dropout if self.training else 0.0
-        return self.o(attend(run, self.rule, q, k, v, self.scale, dropout, bias).flatten(-2))
+        return self.o(attend(run, self.rule, q, k, v, self.scoring, dropout, bias).flatten(-2))
 
     def _heads(self, project: nn.Module, relative: Relative) -> Tensor:
         """The projected vectors, ``[heads, head_width, 2 * span]``."""
