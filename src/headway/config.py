@@ -31,6 +31,15 @@ SOURCE_KEYWORDS = (
     "local_files_only",
     "force_download",
 )
+# What families call the fields that all of them have.
+_COMMON_FIELDS = {
+    "hidden_size": ("d_model", "dim", "n_embd"),
+    "num_hidden_layers": ("encoder_layers", "num_layers", "n_layers", "n_layer"),
+    "num_attention_heads": ("encoder_attention_heads", "num_heads", "n_heads", "n_head"),
+    "intermediate_size": ("hidden_dim", "n_inner"),
+    "max_position_embeddings": ("n_positions",),
+    "head_dim": ("d_kv",),
+}
 _OTHER_SPELLINGS = {"torch_dtype": "dtype", "attn_implementation": "_attn_implementation"}
 _UNSAVED = ("_attn_implementation", "name_or_path")
 
@@ -52,9 +61,14 @@ def take_source_keywords(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass_transform(kw_only_default=True)
 class _Fields:
-    """Collects the annotated fields of each config class, in order of definition."""
+    """Collects the annotated fields of each config class, in order of definition, and other names for them.
+
+    ``attribute_map`` holds the names that all families know (``hidden_size`` for a field ``d_model``), and those that a
+    class adds.
+    """
 
     _fields: ClassVar[dict[str, Any]] = {}
+    attribute_map: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -64,6 +78,13 @@ class _Fields:
             if "ClassVar" not in str(kind)
         }
         cls._fields = {**cls._fields, **own}
+        common = {
+            name: other
+            for name, others in _COMMON_FIELDS.items()
+            for other in others
+            if other in cls._fields and name not in cls._fields
+        }
+        cls.attribute_map = {**common, **cls.attribute_map}
         if "__init__" not in cls.__dict__:
             parameters = [
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
@@ -82,7 +103,6 @@ class PreTrainedConfig(_Fields):
     """
 
     model_type: ClassVar[str] = ""
-    attribute_map: ClassVar[dict[str, str]] = {}
 
     architectures: list[str] | None = None
     dtype: str | None = None
@@ -241,6 +261,27 @@ class PreTrainedConfig(_Fields):
 
 
 PretrainedConfig = PreTrainedConfig
+
+
+class TwoStackConfig(PreTrainedConfig):
+    """The fields of families that describe an encoder and a decoder apart; they came with BART."""
+
+    vocab_size: int = 50265
+    max_position_embeddings: int = 1024
+    d_model: int = 1024
+    encoder_layers: int = 12
+    encoder_attention_heads: int = 16
+    encoder_ffn_dim: int = 4096
+    decoder_layers: int = 12
+    decoder_attention_heads: int = 16
+    decoder_ffn_dim: int = 4096
+    activation_function: str = "gelu"
+    dropout: float = 0.1
+    attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    init_std: float = 0.02
+    scale_embedding: bool = False
+    is_encoder_decoder: bool = True
 
 
 def read_config(source: Source) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class Names:
 
     ``prefix`` is the attribute under which the checkpoint keeps the backbone beside a head; ``prefixes`` overrides it
     by head. ``backbone`` and ``heads[head]`` map canonical templates (one, or several that a layout joins) to stored
-    ones. ``ignore`` lists stored names that hold no parameter.
+    ones; a head's row that begins with ``backbone.`` takes the place of the backbone's own, where there is one.
+    ``ignore`` lists stored names that hold no parameter.
     """
 
     prefix: str
@@ -60,6 +61,13 @@ def each(ours: str, theirs: str, rows: Mapping[Any, Any]) -> dict[Any, Any]:
         return above + key if isinstance(key, str) else tuple(above + part for part in key)
 
     return {canonical(key): stored(value) for key, value in rows.items()}
+
+
+def stacks(encoder: Mapping[Any, Any], decoder: Mapping[Any, Any], shared: bool) -> dict[Any, Any]:
+    """The rows of two stacks; their table of tokens is called ``shared``, or is ``embed_tokens`` of each."""
+    rows = {**each("encoder", "encoder", encoder), **each("decoder", "decoder", decoder)}
+    tables = {f"{side}.embed.tokens": f"{side}.embed_tokens" for side in ("encoder", "decoder")}
+    return {**rows, **({"tokens": Stored("shared", also=tuple(tables.values()))} if shared else tables)}
 
 
 class Templates:
@@ -142,9 +150,9 @@ class Translation:
         taken = Templates()
         self.prefix = names.prefix_for(head)
         self.prefixes = {f"{prefix}." for prefix in (names.prefix, *names.prefixes.values()) if prefix}
-        rows: dict[Any, Any] = each("backbone", self.prefix[:-1], names.backbone)
-        for ours, theirs in head_rows.items():
-            rows[ours if ours.startswith("backbone.") else f"head.{ours}"] = theirs
+        backbone = {ours: head_rows.get(f"backbone.{ours}", theirs) for ours, theirs in names.backbone.items()}
+        rows: dict[Any, Any] = each("backbone", self.prefix[:-1], backbone)
+        rows |= {f"head.{ours}": theirs for ours, theirs in head_rows.items() if not ours.startswith("backbone.")}
         for ours, theirs in rows.items():
             stored = theirs if isinstance(theirs, Stored) else Stored(theirs)
             group = (ours,) if isinstance(ours, str) else ours

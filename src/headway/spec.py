@@ -50,6 +50,17 @@ class Learned:
 
 
 @dataclass(frozen=True)
+class Sinusoidal:
+    """Computed vectors, sines before cosines (Vaswani et al. 2017, arXiv:1706.03762), for rows of any length.
+
+    The first token of a row stands at position ``offset``; wavelengths grow from 2 pi towards 2 pi ``theta``.
+    """
+
+    offset: int = 0
+    theta: float = 10000.0
+
+
+@dataclass(frozen=True)
 class RopeLinear:
     """Position interpolation (Chen et al. 2023, arXiv:2306.15595)."""
 
@@ -121,6 +132,14 @@ class RelativeBias:
 
 
 @dataclass(frozen=True)
+class LayerBias:
+    """A bias that ``layer`` has to itself, where layers that name an equal one would share it."""
+
+    bias: RelativeBias
+    layer: int
+
+
+@dataclass(frozen=True)
 class RelativeTable:
     """DeBERTa's table of relative positions (He et al. 2021, arXiv:2006.03654), read by ``Disentangled``.
 
@@ -133,7 +152,7 @@ class RelativeTable:
     norm: Norm | None = None
 
 
-Position = Rotary | RelativeBias | RelativeTable
+Position = Rotary | RelativeBias | LayerBias | RelativeTable
 
 # --- token mixers -------------------------------------------------------------------------------------------------
 
@@ -295,7 +314,7 @@ class Embed:
 
     vocabulary: int
     width: int
-    positions: Learned | None = None
+    positions: Learned | Sinusoidal | None = None
     types: TokenTypes | TypesAsTokens | None = None
     norm: Norm | None = None
     scale: float | Rounded = 1.0
@@ -352,12 +371,23 @@ class Decoder:
 
 
 @dataclass(frozen=True)
+class StartToken:
+    """A decoder starts with the config's ``decoder_start_token_id``, or else with its padding token."""
+
+
+@dataclass(frozen=True)
+class LastTokenFirst:
+    """A decoder starts with the last token of the text that it is to write: mBART's name of the language."""
+
+
+@dataclass(frozen=True)
 class EncoderDecoder:
     """Two stacks; with ``shared`` they read one token table of the backbone's own."""
 
     encoder: Stack
     decoder: Stack
     shared: bool = True
+    start: StartToken | LastTokenFirst = StartToken()
 
 
 @dataclass(frozen=True)
@@ -481,6 +511,12 @@ def head_width(width: int, heads: int) -> int:
             f"{width} channels cannot be shared by {heads} attention heads evenly; change one of the two."
         )
     return width // heads
+
+
+def decoding(layer: Layer) -> Layer:
+    """``layer`` in a decoder: each token sees those before it and, through a mixer of the same shape, the memory."""
+    assert isinstance(layer.mixer, Attention)
+    return replace(layer, mixer=replace(layer.mixer, causal=True), cross=replace(layer.mixer, position=None))
 
 
 def repeat(layer: Layer, count: int) -> tuple[Layer, ...]:

@@ -47,7 +47,7 @@ MAPPINGS = {
 
 # Heads whose causal loss transformers does not shift: it compares each token's logits with the token's own label.
 # headway shifts every causal loss, so there the oracle's logits are put through a shifted loss.
-UNSHIFTED = {("bart", "causal-lm")}
+UNSHIFTED = {(name, "causal-lm") for name in ("bart", "mbart", "marian", "pegasus")}
 
 # Parameters that transformers stores and no pass of it reads: where embeddings are not tied, a bias beside the output
 # layer's own and a table beside those of encoder and decoder. headway has them neither in the model nor in its files.
@@ -205,8 +205,10 @@ class Pair:
 
     @property
     def unread(self) -> set[str]:
-        """The names of ``stored`` that stand for nothing."""
-        return set() if getattr(self.theirs.config, "tie_word_embeddings", True) else {*UNREAD} & {*self.stored}
+        """The names of ``stored`` that stand for nothing, or for what is computed."""
+        tied = getattr(self.theirs.config, "tie_word_embeddings", True)
+        computed = {name for name, parameter in self.theirs.named_parameters() if not parameter.requires_grad}
+        return (computed if tied else {*computed, *UNREAD}) & {*self.stored}
 
     def oracle(self, **inputs: Any) -> Any:
         """The oracle's output, with the loss that headway computes too."""
@@ -251,10 +253,11 @@ def gradient(parameter: torch.Tensor) -> torch.Tensor:
 
 
 def draw_anew(model: torch.nn.Module) -> None:
-    """Draw every parameter: defaults of one and zero hide bugs."""
+    """Draw every parameter that is learned: defaults of one and zero hide bugs."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, tensor in model.state_dict(keep_vars=True).items():
-            if tensor.is_floating_point():
+            computed = isinstance(tensor, torch.nn.Parameter) and not tensor.requires_grad
+            if tensor.is_floating_point() and not computed:
                 centre = 1.0 if tensor.dim() == 1 and "bias" not in name else 0.0
                 tensor.copy_(centre + 0.2 * torch.randn(tensor.shape, generator=generator))

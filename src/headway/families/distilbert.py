@@ -1,6 +1,6 @@
 """DistilBERT (Sanh et al. 2019, arXiv:1910.01108): BERT with half the layers, no segments and no pooler."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from headway import spec
 from headway.config import PreTrainedConfig
@@ -10,13 +10,6 @@ from headway.registry import Family, register
 
 class DistilBertConfig(PreTrainedConfig):
     model_type = "distilbert"
-    attribute_map: ClassVar[dict[str, str]] = {
-        "hidden_size": "dim",
-        "num_attention_heads": "n_heads",
-        "num_hidden_layers": "n_layers",
-        "intermediate_size": "hidden_dim",
-    }
-
     vocab_size: int = 30522
     max_position_embeddings: int = 512
     sinusoidal_pos_embds: bool = False

@@ -1,6 +1,6 @@
 """GPT-2 (Radford et al. 2019): pre-norm decoder with learned positions; its files hold transposed, fused weights."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from headway import spec
 from headway.config import PreTrainedConfig
@@ -11,14 +11,6 @@ from headway.registry import Family, register
 
 class GPT2Config(PreTrainedConfig):
     model_type = "gpt2"
-    attribute_map: ClassVar[dict[str, str]] = {
-        "hidden_size": "n_embd",
-        "max_position_embeddings": "n_positions",
-        "num_attention_heads": "n_head",
-        "num_hidden_layers": "n_layer",
-        "intermediate_size": "n_inner",
-    }
-
     vocab_size: int = 50257
     n_positions: int = 1024
     n_embd: int = 768

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from headway import spec
 from headway.config import PreTrainedConfig
 from headway.errors import InputError
+from headway.names import Stored
 from headway.nn.activations import activation
 from headway.nn.builders import build
 from headway.nn.linear import Linear
@@ -70,7 +71,7 @@ class Head(nn.Module):
         return cls.targets
 
     @classmethod
-    def names(cls, recipe: Any) -> dict[str, str]:
+    def names(cls, recipe: Any) -> Mapping[str, str | Stored]:
         """Canonical names of the head's modules to those in checkpoints of families that say nothing else."""
         return {}
 

@@ -11,6 +11,8 @@ from headway import spec
 from headway.config import PreTrainedConfig
 from headway.heads.base import TEXT, Head, Hidden, Recipes, Targets, read, width_read
 from headway.heads.losses import by_token, load_balance, next_token
+from headway.layouts import Reshaped
+from headway.names import Stored
 from headway.nn.linear import Linear
 from headway.nn.stack import States
 from headway.outputs import CausalLMOutput, MaskedLMOutput, ModelOutput, Seq2SeqLMOutput
@@ -56,8 +58,8 @@ class LanguageModel(Head):
         self.lm = ToVocabulary(recipe, backbone)
 
     @classmethod
-    def names(cls, recipe: spec.Vocabulary) -> dict[str, str]:
-        rows = {"lm.decoder": "lm_head", "lm.offset": "final_logits_bias"}
+    def names(cls, recipe: spec.Vocabulary) -> dict[str, str | Stored]:
+        rows: dict[str, str | Stored] = {"lm.decoder": "lm_head", "lm.offset": Stored("final_logits_bias", Reshaped(1))}
         if recipe.dense is not None:
             rows |= {"lm.hidden.dense": "lm_head.dense", "lm.hidden.norm": "lm_head.layer_norm"}
             rows |= {"lm.decoder": "lm_head.decoder"}
@@ -93,6 +95,14 @@ class CausalLM(LanguageModel):
     suffix = "ForCausalLM"
     kinds = TEXT
     like = "masked-lm"
+
+    @classmethod
+    def names(cls, recipe: spec.Vocabulary) -> dict[str, str | Stored]:
+        rows = super().names(recipe)
+        if isinstance(recipe.read, spec.DecoderTokens):
+            # A decoder alone has the table of both stacks under its own name.
+            rows["backbone.tokens"] = Stored("decoder.embed_tokens", also=("shared", "encoder.embed_tokens"))
+        return rows
 
     @classmethod
     def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:

@@ -6,11 +6,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from headway import spec
 from headway.errors import InputError
 from headway.heads import HEADS, Seq2SeqLM
 from headway.heads.losses import IGNORED
 from headway.models.family import FamilyModel, Wants, recorded
-from headway.models.inputs import choices_of, past_of, shape_of, shift_right
+from headway.models.inputs import choices_of, last_token, past_of, shape_of, shift_right
 from headway.models.plan import BASE
 from headway.nn.batch import batch_of
 from headway.nn.builders import build
@@ -112,19 +113,24 @@ class EncoderDecoderModel(FamilyModel):
         self, ids: Tensor | None, mask: Tensor | None, targets: dict[str, Tensor], decoder_mask: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         """What the decoder reads where the caller does not say: the labels, or the input, one place to the right."""
-        start = self.config.decoder_start_token_id
-        start = self.config.pad_token_id if start is None else start
+        start, pad = self.config.decoder_start_token_id, self.config.pad_token_id
+        start = pad if start is None else start
         if start is None:
             raise InputError("The config has neither decoder_start_token_id nor pad_token_id; pass decoder_input_ids.")
         if issubclass(HEADS.get(self.task, type(None)), Seq2SeqLM):
             if "labels" not in targets:
                 raise InputError(f"{type(self).__name__} needs decoder_input_ids, or labels to make them of.")
-            labels = targets["labels"]
-            pad = self.config.pad_token_id if self.config.pad_token_id is not None else start
-            return shift_right(labels.masked_fill(labels == IGNORED, pad), None, start), decoder_mask
+            filler = start if pad is None else pad
+            labels = targets["labels"].masked_fill(targets["labels"] == IGNORED, filler)
+            return shift_right(labels, None, self._first(labels, labels != filler, start)), decoder_mask
         if ids is None:
             raise InputError(f"{type(self).__name__} needs decoder_input_ids where input_ids are not given.")
-        return shift_right(ids, mask, start), mask if decoder_mask is None else decoder_mask
+        return shift_right(ids, mask, self._first(ids, mask, start)), mask if decoder_mask is None else decoder_mask
+
+    def _first(self, ids: Tensor, mask: Tensor | None, start: int) -> int | Tensor:
+        """What the decoder reads first where it is to write ``ids``."""
+        backbone: Any = self.plan.backbone
+        return last_token(ids, mask) if isinstance(backbone.start, spec.LastTokenFirst) else start
 
     def _caches(self, use_cache: bool | None, training: bool) -> bool:
         if use_cache is None:

@@ -65,7 +65,7 @@ class FamilyModel(PreTrainedModel):
 
     def _tie(self) -> None:
         head: Any = self.head
-        head.lm.decoder.weight = self.get_input_embeddings().weight
+        head.lm.decoder.weight = self._tokens("decoder").weight
 
     def tie_weights(self) -> None:
         """Make the output layer share the token table where the config says so."""
@@ -97,10 +97,18 @@ class FamilyModel(PreTrainedModel):
         return self.backbone
 
     def get_input_embeddings(self) -> nn.Embedding:
-        """The token table."""
+        """The token table; of two stacks with one each, the encoder's."""
+        return self._tokens("encoder")
+
+    def _tokens(self, side: str) -> nn.Embedding:
+        """The token table, that of ``side`` where there are two."""
         table = getattr(self.backbone, "tokens", None)
-        stack = getattr(self.backbone, "encoder", None) or getattr(self.backbone, "decoder", None) or self.backbone
-        return table if table is not None else stack.embed.tokens
+        if table is not None:
+            return table
+        stacks = (getattr(self.backbone, name, None) for name in (side, "encoder", "decoder"))
+        stack: Any = next((stack for stack in stacks if stack is not None), self.backbone)
+        found: nn.Embedding = stack.embed.tokens
+        return found
 
     def get_output_embeddings(self) -> nn.Module | None:
         """The linear layer to the vocabulary, where there is one."""

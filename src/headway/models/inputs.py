@@ -67,8 +67,16 @@ def memory_of(states: Tensor | None, mask: Tensor | None) -> Memory | None:
     return Memory(batch.pack(states), batch)
 
 
-def shift_right(ids: Tensor, mask: Tensor | None, start: int) -> Tensor:
-    """``ids`` one place later, with ``start`` at the first real place of each row."""
+def last_token(ids: Tensor, mask: Tensor | None) -> Tensor:
+    """The last real token of each row, ``[rows]``."""
+    if mask is None:
+        return ids[:, -1]
+    last = mask.shape[1] - 1 - mask.flip(1).int().argmax(1)
+    return ids[torch.arange(len(ids), device=ids.device), last]
+
+
+def shift_right(ids: Tensor, mask: Tensor | None, start: int | Tensor) -> Tensor:
+    """``ids`` one place later, with ``start`` (one, or one for each row) at the first real place of each row."""
     shifted = ids.roll(1, 1)
     if mask is None:
         shifted[:, 0] = start

@@ -32,9 +32,8 @@ class Embed(nn.Module):
     def __init__(self, embed: spec.Embed, width: int, own_tokens: bool = True) -> None:
         super().__init__()
         self.tokens = Embedding(embed.vocabulary, embed.width) if own_tokens else None
-        learned, types = embed.positions, embed.types
-        self.positions = None if learned is None else Embedding(learned.count, embed.width)
-        self.offset = 0 if learned is None else learned.offset
+        positions, types = embed.positions, embed.types
+        self.positions = None if positions is None else build(positions, embed.width)
         self.types = Embedding(types.count, embed.width) if isinstance(types, spec.TokenTypes) else None
         self.types_as_tokens = isinstance(types, spec.TypesAsTokens)
         self.norm = None if embed.norm is None else build(embed.norm, embed.width)
@@ -87,36 +86,12 @@ class Embed(nn.Module):
         elif types is not None and bool(types.any()):
             raise InputError("This model has no token types; leave token_type_ids out.")
         if self.positions is not None:
-            x = x + self._positions(batch)
+            x = x + self.positions.vectors(batch, x)
         if self.norm is not None:
             x = self.norm(x)
         if self.training and self.dropout:
             x = F.dropout(x, self.dropout)
         return x if self.project is None else self.project(x)
-
-    def _positions(self, batch: Batch) -> Tensor:
-        assert self.positions is not None
-        room = self.positions.num_embeddings - self.offset
-        if batch.plain and isinstance(batch.past, int):
-            end = batch.past + batch.width
-            if end > room:
-                raise too_long(end, room)
-            return self.positions.weight[self.offset + batch.past : self.offset + end]
-        positions = batch.positions
-        longest = int(positions.max()) + 1
-        if longest > room:
-            raise too_long(longest, room)
-        if int(positions.min()) < 0:
-            raise InputError(f"position_ids holds {int(positions.min())}, but positions start at 0.")
-        return F.embedding(positions + self.offset, self.positions.weight)
-
-
-def too_long(count: int, room: int) -> InputError:
-    """The error for a row of ``count`` tokens where a model has ``room`` positions."""
-    return InputError(
-        f"The input has {count} tokens, but this model has positions for {room}; shorten it with truncation=True and "
-        f"max_length={room} in the tokenizer."
-    )
 
 
 @builds(spec.Patches)

@@ -53,3 +53,4 @@ class Run:
     step: int = 0
     positions: tuple[Any, ...] = ()
     masks: dict[Any, Any] = field(default_factory=dict)
+    own_masks: tuple[Any, dict[Any, Any]] | None = None

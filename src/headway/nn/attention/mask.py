@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,19 +15,33 @@ Seen = tuple[Tensor | None, bool]
 
 @dataclass(frozen=True)
 class Rule:
-    """A layer's rule: ``causal`` hides later keys, ``window`` distant ones, ``bias`` is the slot of a bias to add."""
+    """A layer's rule: ``causal`` hides later keys, ``window`` distant ones, ``bias`` is the slot of a bias to add.
+
+    ``own`` says that no other layer has that bias.
+    """
 
     causal: bool
     window: int | None
     bias: int | None
+    own: bool = False
+
+
+def kept(run: Run, rule: Rule) -> dict[Any, Any]:
+    """Where masks of ``rule`` are kept: for the whole pass, or while the layer runs that alone has its bias."""
+    if not rule.own:
+        return run.masks
+    if run.own_masks is None or run.own_masks[0] != rule:
+        run.own_masks = (rule, {})
+    return run.own_masks[1]
 
 
 def row_mask(run: Run, rule: Rule, queries: int, keys: int) -> Seen:
     """What a kernel is told for the last ``queries`` of ``keys`` tokens of one row: ``(mask, causal)``."""
     key = (rule, queries, keys)
-    if key not in run.masks:
-        run.masks[key] = _row_mask(run, rule, queries, keys)
-    found: Seen = run.masks[key]
+    masks = kept(run, rule)
+    if key not in masks:
+        masks[key] = _row_mask(run, rule, queries, keys)
+    found: Seen = masks[key]
     return found
 
 
@@ -50,25 +65,27 @@ def ragged_mask(run: Run, rule: Rule, queries: int, keys: int) -> Tensor | None:
     They end in the same column, so that the rule is one for all; besides, each row sees no column before its own.
     """
     key = (rule, "ragged", keys)
-    if key not in run.masks:
+    masks = kept(run, rule)
+    if key not in masks:
         past = torch.as_tensor(run.batch.past, device=run.batch.device)
         own = torch.arange(keys, device=run.batch.device) >= (keys - queries - past)[:, None]
         mask, causal = row_mask(run, rule, queries, keys)
         if causal:
             mask = _visible(torch.arange(keys, device=run.batch.device), keys, rule)
-        run.masks[key] = _joined(own[:, None, None], mask)
-    found: Tensor | None = run.masks[key]
+        masks[key] = _joined(own[:, None, None], mask)
+    found: Tensor | None = masks[key]
     return found
 
 
 def given_mask(run: Run, rule: Rule, keys: int) -> Tensor | None:
     """The caller's own mask, with the layer's bias added to it."""
     key = (rule, "given", keys)
-    if key not in run.masks:
+    masks = kept(run, rule)
+    if key not in masks:
         assert run.batch.mask is not None
         bias = None if rule.bias is None else run.positions[rule.bias].rows(run.batch.width, keys)
-        run.masks[key] = _joined(run.batch.mask[..., -keys:], bias)
-    found: Tensor | None = run.masks[key]
+        masks[key] = _joined(run.batch.mask[..., -keys:], bias)
+    found: Tensor | None = masks[key]
     return found
 
 

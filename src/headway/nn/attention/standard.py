@@ -55,7 +55,8 @@ class Attention(nn.Module):
         self.dropout = attention.dropout
         slot = None if attention.position is None else positions.index(attention.position)
         self.rotary = slot if isinstance(attention.position, spec.Rotary) else None
-        self.rule = Rule(attention.causal, attention.window, None if self.rotary is not None else slot)
+        own = isinstance(attention.position, spec.LayerBias)
+        self.rule = Rule(attention.causal, attention.window, None if self.rotary is not None else slot, own)
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         by_head = x.shape[:-1] + self.split

@@ -14,49 +14,60 @@ from headway.nn.run import Run
 
 
 class PreparedBias:
-    """The bias of one pass, cut from one matrix for the longest row."""
+    """The bias of one pass. A bias of all layers is cut from one matrix for the longest row.
 
-    def __init__(self, bias: RelativeBias) -> None:
-        self._bias = bias
+    Buckets are those of every layer, tables of a layer's own or not, so the run keeps them.
+    """
+
+    def __init__(self, module: RelativeBias, run: Run) -> None:
+        self._module, self._run = module, run
         self._full: Tensor | None = None
 
     def rows(self, queries: int, keys: int) -> Tensor:
         """For the last ``queries`` of ``keys`` tokens: ``[1, heads, queries, keys]``."""
-        if queries != keys:
-            at = torch.arange(keys - queries, keys, device=self._bias.table.weight.device)
-            return self._bias.between(at, keys)[None]
+        if queries != keys or self._module.own:
+            return self._last(queries, keys)
         if self._full is None or self._full.shape[-1] < keys:
-            self._full = self._bias.between(torch.arange(keys, device=self._bias.table.weight.device), keys)[None]
+            self._full = self._last(keys, keys)
         return self._full[..., :queries, :keys]
+
+    def _last(self, queries: int, keys: int) -> Tensor:
+        key = (self._module.bias, queries, keys)
+        if key not in self._run.masks:
+            at = torch.arange(keys, device=self._run.batch.device)
+            self._run.masks[key] = self._module.buckets(at[keys - queries :, None] - at)
+        return self._module.table(self._run.masks[key]).permute(2, 0, 1)[None]
 
 
 @builds(spec.RelativeBias)
 class RelativeBias(nn.Module):
     """Buckets of one distance each up to half of them, then of growing width up to ``max_distance``."""
 
-    def __init__(self, bias: spec.RelativeBias) -> None:
+    def __init__(self, bias: spec.RelativeBias, own: bool = False) -> None:
         super().__init__()
         self.table = Embedding(bias.buckets, bias.heads)
-        self.bias = bias
+        self.bias, self.own = bias, own
 
     def prepare(self, run: Run, like: Tensor) -> PreparedBias:
         """The bias of a pass, computed when first asked for."""
-        return PreparedBias(self)
+        return PreparedBias(self, run)
 
-    def between(self, positions: Tensor, keys: int) -> Tensor:
-        """Bias ``[heads, queries, keys]`` of queries at ``positions`` towards keys from 0 on."""
-        distance = torch.arange(keys, device=positions.device) - positions[:, None]
-        return self.table(self._buckets(distance)).permute(2, 0, 1)
-
-    def _buckets(self, distance: Tensor) -> Tensor:
-        buckets, offset = self.bias.buckets, torch.zeros_like(distance)
+    def buckets(self, back: Tensor) -> Tensor:
+        """The bucket of keys that lie ``back`` tokens before the query."""
+        buckets, offset = self.bias.buckets, torch.zeros_like(back)
         if self.bias.bidirectional:
             buckets //= 2
-            offset = (distance > 0).long() * buckets
-            distance = distance.abs()
+            offset = (back < 0).long() * buckets
+            distance = back.abs()
         else:
-            distance = (-distance).clamp(min=0)
+            distance = back.clamp(min=0)
         exact = buckets // 2
         logarithm = (distance.float() / exact).log() / math.log(self.bias.max_distance / exact)
         coarse = (exact + (logarithm * (buckets - exact)).long()).clamp(max=buckets - 1)
         return offset + torch.where(distance < exact, distance, coarse)
+
+
+@builds(spec.LayerBias)
+def layer_bias(own: spec.LayerBias) -> RelativeBias:
+    """The same with a table that one layer reads."""
+    return RelativeBias(own.bias, own=True)
