@@ -93,6 +93,40 @@ def test_t5_files_that_say_that_their_output_layer_is_their_own(tmp_path: Path) 
     assert_close(model(**inputs), both.oracle(**inputs))
 
 
+@torch.no_grad()
+def test_umt5_files_that_say_that_their_output_layer_is_their_own(tmp_path: Path) -> None:
+    """So do those of the hub; transformers scales the states all the same, which T5 does for a tied table alone."""
+    both = pair(Cell("umt5", "seq2seq-lm", "own-head"))
+
+    def untied(values: dict[str, Any]) -> None:
+        values["tie_word_embeddings"] = False
+
+    model = type(both.ours).from_pretrained(rewritten(both.folder, tmp_path / "hub", untied))
+    inputs = collate(make_rows(both.cell))
+    assert_close(model(**inputs).logits, both.oracle(**inputs).logits * both.values["d_model"] ** 0.5)
+
+
+@pytest.mark.parametrize(("model_type", "leaf"), [("marian", "weight"), ("pegasus", "weight"), ("m2m_100", "weights")])
+def test_files_that_hold_computed_positions(model_type: str, leaf: str, tmp_path: Path) -> None:
+    both = pair(Cell(model_type, "seq2seq-lm"))
+    names = [f"model.{side}.embed_positions.{leaf}" for side in ("encoder", "decoder")]
+
+    def older(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return tensors | {name: torch.zeros(66, 32) for name in names}
+
+    model = type(both.ours).from_pretrained(rewritten(both.folder, tmp_path / "older", weights=older))
+    assert model.load_report.clean, str(model.load_report)
+    assert {*names} <= {*model.load_report.ignored}
+    state = both.ours.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+
+
+def test_the_output_layer_is_tied_to_the_table_of_the_decoder() -> None:
+    model = pair(Cell("marian", "seq2seq-lm", "own-vocabularies")).ours
+    assert model.get_output_embeddings().weight is model.backbone.decoder.embed.tokens.weight
+    assert model.get_input_embeddings().weight is model.backbone.encoder.embed.tokens.weight
+
+
 @every_cell(lambda cell: cell.variant == "plain" and cell.task in (BASE, "masked-lm", "causal-lm", "seq2seq-lm"))
 def test_files_with_every_tied_copy(cell: Cell, tmp_path: Path) -> None:
     """Files of old hold a tensor once for each of its names."""

@@ -1,4 +1,4 @@
-"""Each kind of label of a classifier: one class, a score, several scores, several classes; named or inferred."""
+"""Each kind of label of a classifier, named or inferred; and labels that a decoder's inputs are made of."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from parity.compare import assert_close
 from parity.inputs import collate, make_rows
-from parity.oracle import Cell, Pair, cells
+from parity.oracle import Cell, Pair, cells, pair
 from parity.test_gradients import compare_gradients
 
 CLASSIFIERS = [cell for cell in cells() if cell.task in ("sequence-classification", "image-classification")]
@@ -49,3 +49,16 @@ def test_loss_of_labels(cell: Cell, kind: str) -> None:
     theirs.loss.backward()
     compare_gradients(both)
     assert both.ours.config.problem_type == values.get("problem_type")
+
+
+@pytest.mark.parametrize("cell", [cell for cell in cells() if cell.task == "seq2seq-lm"], ids=str)
+@torch.no_grad()
+def test_a_decoder_reads_its_labels_one_place_later(cell: Cell) -> None:
+    both = pair(cell)
+    inputs = {name: value for name, value in collate(make_rows(cell)).items() if not name.startswith("decoder_")}
+    labels = torch.randint(5, 99, (3, 6), generator=torch.Generator().manual_seed(4))
+    labels[1, 4:] = labels[2, 2:] = -100
+    ours, theirs = both.ours(**inputs, labels=labels), both.oracle(**inputs, labels=labels)
+    assert_close(ours.loss, theirs.loss)
+    # What stands where labels are to be ignored is nobody's business.
+    assert_close(ours.logits[labels != -100], theirs.logits[labels != -100])

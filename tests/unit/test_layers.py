@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from headway import spec
-from headway.errors import ConfigError
+from headway.errors import ConfigError, InputError
 from headway.models.plan import tasks_of
 from headway.nn import builders
 from headway.nn.activations import ACTIVATIONS, activation
@@ -316,7 +316,7 @@ def test_every_spec_that_a_family_uses_has_a_builder() -> None:
     built = {spec.LayerNorm, spec.RMSNorm, spec.Attention, spec.Mlp, spec.GatedMlp, spec.Layer, spec.Stack, spec.Embed}
     assert built <= used
     described = {spec.PreNorm, spec.PostNorm, spec.Sandwich}
-    described |= {spec.Learned, spec.TokenTypes, spec.TypesAsTokens, spec.Rounded}
+    described |= {spec.TokenTypes, spec.TypesAsTokens, spec.Rounded, spec.StartToken, spec.LastTokenFirst}
     scaling = {kind for kind in used if kind.__name__.startswith("Rope")}
     assert used - described - scaling <= set(builders._builders)
 
@@ -362,10 +362,61 @@ def test_positions_are_shared_by_the_layers_that_name_them() -> None:
     backbone = families()["t5"].architecture(small_config("t5"))
     assert len(spec.positions_of(backbone.encoder.layers)) == 1
     assert spec.positions_of(families()["bert"].architecture(small_config("bert")).stack.layers) == ()
+    own = families()["umt5"].architecture(small_config("umt5"))
+    assert len(spec.positions_of(own.encoder.layers)) == len(spec.positions_of(own.decoder.layers)) == 2
+    tables = [position.table.weight for position in small_model("umt5").backbone.encoder.positions]
+    assert len({table.data_ptr() for table in tables}) == 2
     model = small_model("albert", num_hidden_layers=4)
     assert len(model.backbone.layers) == 1
     assert model.backbone.order == (0, 0, 0, 0)
     assert "masked-lm" in tasks_of(families()["albert"])
+
+
+def test_computed_positions_are_those_of_the_paper() -> None:
+    module = build(spec.Sinusoidal(offset=2, theta=100.0), 6)
+    batch = Batch(1, 70, CPU)
+    found = module.vectors(batch, torch.empty(0, dtype=torch.float64))
+    for position in (0, 1, 69):
+        angles = [(position + 2) / 100.0 ** (2 * pair / 6) for pair in range(3)]
+        expected = [math.sin(angle) for angle in angles] + [math.cos(angle) for angle in angles]
+        torch.testing.assert_close(found[position], torch.tensor(expected, dtype=torch.float64))
+    assert not [*module.state_dict()]
+    later = module.vectors(Batch(1, 3, CPU, past=300), found)
+    torch.testing.assert_close(
+        later, build(spec.Sinusoidal(offset=302, theta=100.0), 6).vectors(Batch(1, 3, CPU), found)
+    )
+    assert torch.equal(module.vectors(batch, found), found)
+    assert module.vectors(batch, found.to(torch.bfloat16)).dtype == torch.bfloat16
+
+
+def test_computed_positions_of_a_packed_batch_and_of_given_ones() -> None:
+    module, like = build(spec.Sinusoidal(), 4), torch.empty(0)
+    plain = module.vectors(Batch(1, 4, CPU), like)
+    keep = torch.tensor([[0, 1, 1, 1], [1, 0, 0, 0]], dtype=torch.bool)
+    assert torch.equal(module.vectors(Batch(2, 4, CPU, keep), like), plain[[0, 1, 2, 0]])
+    assert torch.equal(module.vectors(Batch(1, 2, CPU, positions=torch.tensor([[3, 1]])), like)[0], plain[[3, 1]])
+    with pytest.raises(InputError, match="holds -1, but positions start at 0"):
+        module.vectors(Batch(1, 2, CPU, positions=torch.tensor([[0, -1]])), like)
+
+
+def test_a_bias_of_a_layer_s_own_is_kept_while_the_layer_runs() -> None:
+    bias = spec.RelativeBias(heads=2, buckets=8, max_distance=16, bidirectional=True)
+    modules = [drawn(build(spec.LayerBias(bias, layer))) for layer in (0, 1)]
+    run = Run(Batch(1, 5, CPU), eager)
+    run.positions = tuple(module.prepare(run, torch.empty(0)) for module in modules)
+    masks = [row_mask(run, Rule(False, None, slot, own=True), 5, 5)[0] for slot in (0, 0, 1)]
+    assert masks[0] is masks[1]
+    for module, mask in zip((modules[0], modules[1]), (masks[0], masks[2]), strict=True):
+        alone = Run(Batch(1, 5, CPU), eager)
+        shared = build(bias)
+        shared.load_state_dict(module.state_dict())
+        alone.positions = (shared.prepare(alone, torch.empty(0)),)
+        expected, _ = row_mask(alone, Rule(False, None, 0), 5, 5)
+        assert mask is not None
+        assert expected is not None
+        assert torch.equal(mask, expected)
+    # What stays for the pass are the buckets, which all layers read.
+    assert [*run.masks] == [(bias, (5, 5))]
 
 
 def test_dropout_acts_in_training_alone() -> None:

@@ -15,7 +15,7 @@ from headway.layouts import FusedColumns
 from headway.models.assemble import model_class
 from headway.models.load import slots, stored_tensors
 from headway.models.plan import BASE
-from headway.names import Names, Stored, Templates, Translation, each, older_spellings
+from headway.names import Names, Stored, Templates, Translation, each, older_spellings, stacks
 from headway.registry import families
 from small import PAIRS, small_config, small_model
 
@@ -124,6 +124,29 @@ def test_each_puts_both_paths_before_every_row() -> None:
     assert each("lm", "", {"out": "decoder"}) == {"lm.out": "decoder"}
 
 
+def test_the_tokens_of_two_stacks_are_one_table_or_two() -> None:
+    rows = stacks({"norm": "last"}, {"norm": "end"}, shared=True)
+    tables = ("encoder.embed_tokens", "decoder.embed_tokens")
+    assert rows == {
+        "encoder.norm": "encoder.last",
+        "decoder.norm": "decoder.end",
+        "tokens": Stored("shared", also=tables),
+    }
+    assert {*stacks({}, {}, shared=False).items()} == {
+        ("encoder.embed.tokens", "encoder.embed_tokens"),
+        ("decoder.embed.tokens", "decoder.embed_tokens"),
+    }
+
+
+def test_a_row_of_a_head_takes_the_place_of_one_of_the_backbone() -> None:
+    names = Names("model", {"a": "x", "b": "y"})
+    translation = Translation(names, "causal-lm", {"out": "lm_head", "backbone.a": "z", "backbone.c": "y"})
+    stored = {
+        name: translation.place(name).stored for name in ("backbone.a.weight", "backbone.b.weight", "head.out.bias")
+    }
+    assert [*stored.values()] == ["model.z.weight", "model.y.weight", "lm_head.bias"]
+
+
 def test_module_rows_bring_weight_and_bias_and_tensor_rows_stand_alone() -> None:
     names = Names("bert", {"a": "x", "b.weight": "y.kernel"})
     translation = Translation(names, BASE, {})
@@ -185,7 +208,8 @@ def test_backbone_names_are_those_of_the_bare_backbone_under_the_prefix(model_ty
     stored = {slot.name: slot.place.stored for slot in slots(bare, bare.parts()).values()}
     prefix = model.plan.translation.prefix
     for name, slot in slots(model, model.parts()).items():
-        if name in stored and (model_type, task, name) != ("bart", "causal-lm", "backbone.tokens.weight"):
+        # A decoder alone has the tokens of both stacks under its own name.
+        if name in stored and (task, name) != ("causal-lm", "backbone.tokens.weight"):
             assert slot.place.stored == prefix + stored[name]
 
 

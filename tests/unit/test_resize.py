@@ -15,6 +15,9 @@ CASES = [
     (AutoModelForCausalLM, "llama"),
     (AutoModelForSeq2SeqLM, "t5"),
     (AutoModelForSeq2SeqLM, "bart"),
+    (AutoModelForSeq2SeqLM, "mt5"),
+    (AutoModelForSeq2SeqLM, "marian"),
+    (AutoModelForSeq2SeqLM, "m2m_100"),
 ]
 
 
@@ -23,7 +26,7 @@ CASES = [
 def test_old_tokens_keep_their_logits(auto: type, model_type: str, more: int, tmp_path: Path) -> None:
     model = auto.from_config(small_config(model_type)).eval()  # type: ignore[attr-defined]
     ids = torch.tensor([[5, 6, 7, 2]])
-    inputs = {"input_ids": ids} | ({"decoder_input_ids": ids} if model_type in ("t5", "bart") else {})
+    inputs = {"input_ids": ids} | ({"decoder_input_ids": ids} if auto is AutoModelForSeq2SeqLM else {})
     before, count = model(**inputs).logits, model.config.vocab_size
     table = model.resize_token_embeddings(count + more)
     assert table.weight.shape[0] == table.num_embeddings == model.config.vocab_size == count + more

@@ -27,7 +27,7 @@ class Rule:
 
 
 def kept(run: Run, rule: Rule) -> dict[Any, Any]:
-    """Where masks of ``rule`` are kept: for the whole pass, or while the layer runs that alone has its bias."""
+    """Where masks of ``rule`` are kept: for the pass, or only while the one layer runs that has their bias."""
     if not rule.own:
         return run.masks
     if run.own_masks is None or run.own_masks[0] != rule:
