@@ -226,7 +226,7 @@ def _positions(model: Any) -> int | None:
     if backbone is not None:
         stack = backbone.encoder if hasattr(backbone, "encoder") else backbone.stack
         learned = getattr(stack.embed, "positions", None)
-        if learned is not None:
+        if isinstance(learned, spec.Learned):
             return int(learned.count - learned.offset)
     count = getattr(model.config, "max_position_embeddings", None)
     return None if count is None else int(count)
