@@ -416,7 +416,7 @@ def test_a_bias_of_a_layer_s_own_is_kept_while_the_layer_runs() -> None:
         assert expected is not None
         assert torch.equal(mask, expected)
     # What stays for the pass are the buckets, which all layers read.
-    assert [*run.masks] == [(bias, (5, 5))]
+    assert [*run.masks] == [(bias, 5, 5)]
 
 
 def test_dropout_acts_in_training_alone() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headway import spec
 from headway.errors import InputError
 from headway.pipelines.base import Pipeline
 from headway.pipelines.batches import TOKENS_ON_CPU, TOKENS_ON_GPU, batches
