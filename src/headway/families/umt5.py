@@ -13,6 +13,7 @@ class UMT5Config(mt5.MT5Config):
 
 
 def own_biases(stack: Any) -> spec.Stack:
+    """``stack`` with a table of biases for each layer."""
     mixers = [replace(x.mixer, position=spec.LayerBias(x.mixer.position, i)) for i, x in enumerate(stack.layers)]
     layers = [replace(layer, mixer=mixer) for layer, mixer in zip(stack.layers, mixers, strict=True)]
     return replace(stack, layers=tuple(layers))
@@ -24,6 +25,7 @@ def architecture(c: Any) -> spec.EncoderDecoder:
 
 
 def heads(c: Any) -> dict[str, spec.Recipe]:
+    # As in T5 the states are scaled before a tied table; files of the hub say that theirs is not.
     return {"seq2seq-lm": spec.Vocabulary(tie="if_absent", scale=c.d_model**-0.5 if c.tie_word_embeddings else 1.0)}
 
 
