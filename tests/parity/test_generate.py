@@ -155,7 +155,12 @@ def test_sampling_draws_from_the_oracles_distribution(cell: Cell, name: str) -> 
         found.append(model.generate(**batch, **asked, **SAMPLING[name]))
     ours, theirs = found
     assert torch.equal(ours.sequences, theirs.sequences)
-    for one, other in zip(ours.scores, theirs.scores, strict=True):
+    written = ours.sequences[:, -len(ours.scores) :]
+    for step, (one, other) in enumerate(zip(ours.scores, theirs.scores, strict=True)):
+        if len(one) == len(written):
+            # A row that has ended goes on with padding, of which some oracles count no positions.
+            going = (written[:, :step] != SPECIAL["eos_token_id"]).all(1)
+            one, other = one[going], other[going]
         assert torch.equal(one.isinf(), other.isinf())
         assert_close(one.masked_fill(one.isinf(), 0.0).exp(), other.masked_fill(other.isinf(), 0.0).exp())
 
