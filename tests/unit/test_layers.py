@@ -24,7 +24,7 @@ from headway.nn.kernels import KERNELS, Scoring, eager, sdpa
 from headway.nn.linear import Embedding, Linear, lay_out
 from headway.nn.run import Run
 from headway.registry import families
-from small import small_config, small_model
+from small import inputs_for, small_config, small_model
 
 CPU = torch.device("cpu")
 
@@ -426,3 +426,12 @@ def test_dropout_acts_in_training_alone() -> None:
     assert not torch.equal(model(input_ids=ids)[0], model(input_ids=ids)[0])
     model.eval()
     assert torch.equal(model(input_ids=ids)[0], model(input_ids=ids)[0])
+
+
+@pytest.mark.parametrize(("model_type", "task"), [("llama", "causal-lm"), ("marian", "seq2seq-lm")])
+def test_what_inference_computed_serves_training(model_type: str, task: str) -> None:
+    model = small_model(model_type, task)
+    inputs = inputs_for(model)
+    with torch.inference_mode():
+        model(**inputs)
+    model(**inputs, labels=inputs.get("decoder_input_ids", inputs["input_ids"])).loss.backward()

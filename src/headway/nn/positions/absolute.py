@@ -51,6 +51,7 @@ class Sinusoidal(nn.Module):
             return self._table(end, like)[start:end]
         return F.embedding(batch.positions + self.offset, self._table(self.offset + count_of(batch), like))
 
+    @torch.inference_mode(False)  # a table outlives the pass, and may be of use in training
     def _table(self, count: int, like: Tensor) -> Tensor:
         """``count`` rows or more; room doubles, so that decoding seldom computes anew."""
         key = (like.device, like.dtype)

@@ -52,12 +52,15 @@ class Rotary(nn.Module):
         cos, sin = (join([table[i][row] for table, row in zip(tables, rows, strict=True)]) for i in (0, 1))
         return cos, sin
 
+    @torch.inference_mode(False)  # a table outlives the pass, and may be of use in training
     def _table(self, count: int, like: Tensor) -> Turn:
+        """``count`` rows or more; room doubles, so that decoding seldom computes anew."""
         key = (like.device, like.dtype, _regime(self.rotary, count))
         table = self._tables.get(key)
         if table is None or table[0].shape[0] < count:
             frequencies, factor = rope_frequencies(self.rotary, count)
-            angles = torch.outer(torch.arange(max(count, 64), dtype=torch.float32), frequencies)
+            rows = max(64, 1 << (count - 1).bit_length())
+            angles = torch.outer(torch.arange(rows, dtype=torch.float32), frequencies)
             cos, sin = angles.cos() * factor, angles.sin() * factor
             table = (
                 torch.cat((cos, cos), -1)[:, None].to(like.device, like.dtype),
