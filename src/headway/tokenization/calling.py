@@ -25,6 +25,7 @@ from headway.tokenization.options import (
     truncation_strategy,
 )
 from headway.tokenization.tensors import pad_array, pad_rows, real_columns, tensor_kind, to_tensor
+from headway.tokenization.translating import Translating
 
 logger = logging.getLogger("headway.tokenization")
 
@@ -56,6 +57,7 @@ class _Job(NamedTuple):
     add_special_tokens: bool
     truncation: Truncation | None
     overflow: bool
+    target: bool
 
 
 class _Layout(NamedTuple):
@@ -67,7 +69,7 @@ class _Layout(NamedTuple):
     padded: bool
 
 
-class Calling(Collating):
+class Calling(Collating, Translating):
     """The part of a tokenizer that turns texts into model inputs."""
 
     truncation_side: Side
@@ -151,10 +153,10 @@ class Calling(Collating):
         if text is None:
             if text_target is None:
                 raise InputError("There is nothing to tokenize: pass text or text_target.")
-            return self._inputs(as_batch(text_target, text_pair_target, is_split_into_words), asked)
+            return self._inputs(as_batch(text_target, text_pair_target, is_split_into_words), asked, target=True)
         encoding = self._inputs(as_batch(text, text_pair, is_split_into_words), asked)
         if text_target is not None:
-            labels = self._inputs(as_batch(text_target, text_pair_target, is_split_into_words), asked)
+            labels = self._inputs(as_batch(text_target, text_pair_target, is_split_into_words), asked, target=True)
             encoding["labels"] = labels["input_ids"]
         return encoding
 
@@ -179,8 +181,8 @@ class Calling(Collating):
             raise InputError(f"tokenize() takes one text, not {len(rows)}: call the tokenizer, then tokens(row).")
         return rows[0].tokens
 
-    def _inputs(self, batch: Batch, asked: _Asked) -> BatchEncoding:
-        job, pad = self._plan(batch, asked)
+    def _inputs(self, batch: Batch, asked: _Asked, *, target: bool = False) -> BatchEncoding:
+        job, pad = self._plan(batch, asked, target)
         # The library's fast way knows no offsets, and gets the token types of overflowing pieces of pairs wrong.
         fast = not (asked.return_offsets_mapping or job.overflow)
         rows, owners = self._encode(job, fast=fast)
@@ -246,7 +248,7 @@ class Calling(Collating):
             data["attention_mask"] = real.astype(np.int64)
         return data
 
-    def _plan(self, batch: Batch, asked: _Asked) -> tuple[_Job, Padding | None]:
+    def _plan(self, batch: Batch, asked: _Asked, target: bool) -> tuple[_Job, Padding | None]:
         framed = asked.add_special_tokens and not self._is_framed(batch)
         added = self._backend.num_special_tokens_to_add(batch.pairs) if framed else 0
         truncation = asked.truncation
@@ -258,7 +260,7 @@ class Calling(Collating):
                 self._tell(f"max_length is given without truncation: {what} to say so.")
         cut = self._truncation(truncation, asked.max_length, asked.stride, added)
         pad = self._padding(asked.padding, asked.max_length, asked.pad_to_multiple_of, asked.padding_side, cut)
-        return _Job(batch, framed, cut, asked.return_overflowing_tokens), pad
+        return _Job(batch, framed, cut, asked.return_overflowing_tokens, target), pad
 
     def _truncation(self, truncation: object, max_length: int | None, stride: int, added: int) -> Truncation | None:
         strategy = truncation_strategy(truncation)
@@ -287,18 +289,26 @@ class Calling(Collating):
         ``fast`` encodings know ids, types and special tokens, but no offsets, tokens or words.
         """
         rows, _, words, _ = job.batch
-        encode = self._backend.encode_batch_fast if fast else self._backend.encode_batch
+        backend = self._target if job.target and self._target is not None else self._backend
+        language = self._target_code() if job.target else None
+        encode = backend.encode_batch_fast if fast else backend.encode_batch
         try:
-            # Truncation is a state of the shared backend: it is set for one batch, with other threads shut out.
+            # Truncation and language are states of the shared backend: they are set for one batch, with other threads
+            # shut out.
             with self._lock:
+                source = backend.post_processor if language else None
                 try:
+                    if language is not None:
+                        self._speak(language)
                     if job.truncation is not None:
                         strategy, max_length, stride, side = job.truncation
-                        self._backend.enable_truncation(max_length, stride=stride, strategy=strategy, direction=side)
+                        backend.enable_truncation(max_length, stride=stride, strategy=strategy, direction=side)
                     encodings = encode(rows, is_pretokenized=words, add_special_tokens=job.add_special_tokens)
                 finally:
                     if job.truncation is not None:
-                        self._backend.no_truncation()
+                        backend.no_truncation()
+                    if language is not None:
+                        backend.post_processor = source
         except Exception as error:  # the library raises nothing more special
             raise undecodable(job.batch) or InputError(f"The texts cannot be tokenized: {error}.") from error
         if not job.overflow:

@@ -6,9 +6,13 @@ Checkpoints of 2019 hold a vocabulary and little more; the rest is known by the 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-Reader = Literal["wordpiece", "byte-level"]
+from headway.tokenization import forms, languages
+from headway.tokenization.forms import Form
+from headway.tokenization.languages import Languages
+
+Reader = Literal["wordpiece", "byte-level", "sentencepiece", "numbered", "two-sided", "letters", "bytes"]
 
 _BASE = ("input_ids", "attention_mask")
 _WITH_TYPES = ("input_ids", "token_type_ids", "attention_mask")
@@ -19,13 +23,15 @@ class Kind:
     """A kind of tokenizer: default special tokens, the names of the model's inputs and how its old files are read.
 
     ``reader`` is None where the old files are of a format of their own. ``two_separators`` says that pairs are
-    written ``<s> a </s></s> b </s>``, with all token types 0, as RoBERTa does.
+    written ``<s> a </s></s> b </s>``, with all token types 0, as RoBERTa does. ``form`` arranges sentencepiece files.
     """
 
     specials: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[str, ...] = _BASE
     reader: Reader | None = None
     two_separators: bool = False
+    form: Form | None = None
+    languages: Languages | None = None
 
 
 def _roles(**tokens: str) -> dict[str, str]:
@@ -38,34 +44,51 @@ _END = _roles(bos="<|endoftext|>", eos="<|endoftext|>", unk="<|endoftext|>")
 _LLAMA = _roles(bos="<s>", eos="</s>", unk="<unk>")
 _ALBERT = {**_BERT, **_roles(bos="[CLS]", eos="[SEP]", unk="<unk>", pad="<pad>")}
 _T5 = _roles(eos="</s>", unk="<unk>", pad="<pad>")
+_DEBERTA = {**_BERT, **_roles(bos="[CLS]", eos="[SEP]")}
+_GEMMA = _roles(bos="<bos>", eos="<eos>", unk="<unk>", pad="<pad>")
 _XLNET = {**_ANGLES, **_roles(sep="<sep>", cls="<cls>")}
 
 BERT = Kind(_BERT, _WITH_TYPES, "wordpiece")
 ROBERTA = Kind(_ANGLES, _BASE, "byte-level", two_separators=True)
 GPT2 = Kind(_END, _BASE, "byte-level")
 
+
+def _pieces(specials: Mapping[str, str], form: Form, inputs: tuple[str, ...] = _BASE, **more: Any) -> Kind:
+    return Kind(specials, inputs, "sentencepiece", form=form, **more)
+
+
 _FAMILIES: dict[str, Kind] = {
     "bert electra mobilebert convbert funnel squeezebert layoutlm splinter lxmert visualbert retribert realm": BERT,
     "distilbert": Kind(_BERT, _BASE, "wordpiece"),
     "mpnet": Kind({**_ANGLES, "unk_token": "[UNK]"}, _BASE, "wordpiece", two_separators=True),
+    "esm": Kind(_roles(unk="<unk>", cls="<cls>", pad="<pad>", mask="<mask>", eos="<eos>"), _BASE, "letters"),
     "roberta bart longformer led robertaprelayernorm": ROBERTA,
-    "gpt2 gptneo gptj codegen gptbigcode": GPT2,
+    "deberta": Kind(_DEBERTA, _WITH_TYPES, "byte-level", form=forms.DEBERTA),
+    "modernbert": Kind(_BERT),
+    "gpt2 gptneo gptj codegen gptbigcode starcoder2": GPT2,
     "opt": Kind(_roles(bos="</s>", eos="</s>", unk="</s>", pad="<pad>"), _BASE, "byte-level"),
-    "gptneox": Kind(_END),
-    "llama mistral mixtral codellama": Kind(_LLAMA),
-    "t5 mt5 umt5 longt5 switchtransformers": Kind(_T5),
-    "pegasus": Kind({**_T5, **_roles(mask="<mask_2>")}),
-    "albert": Kind(_ALBERT, _WITH_TYPES),
-    "rembert bigbird": Kind({**_ALBERT, **_roles(pad="[PAD]")}, _WITH_TYPES),
-    "fnet": Kind(_ALBERT, ("input_ids", "token_type_ids")),
-    "deberta debertav2": Kind({**_BERT, **_roles(bos="[CLS]", eos="[SEP]")}, _WITH_TYPES),
-    "xlnet": Kind(_XLNET, _WITH_TYPES),
-    "xlmroberta xlmrobertaxl camembert mbart mbart50": Kind(_ANGLES),
-    "gemma gemma2 gemma3 gemma3text": Kind(_roles(bos="<bos>", eos="<eos>", unk="<unk>", pad="<pad>")),
+    "gptneox falcon": Kind(_END),
+    "bloom": Kind(_roles(bos="<s>", eos="</s>", unk="<unk>", pad="<pad>")),
+    "llama mistral mixtral codellama phi3": _pieces(_LLAMA, forms.LLAMA),
+    "gemma gemma2 gemma3 gemma3text": _pieces(_GEMMA, forms.LLAMA),
+    "t5 longt5 switchtransformers": _pieces(_T5, forms.T5),
+    "mt5 umt5": _pieces(_T5, forms.MT5),
+    "byt5": Kind(_T5, _BASE, "bytes", form=forms.BYT5),
+    "pegasus bigbirdpegasus": _pieces({**_T5, **_roles(mask="<mask_2>")}, forms.PEGASUS),
+    "albert": _pieces(_ALBERT, forms.ALBERT, _WITH_TYPES),
+    "rembert bigbird": _pieces({**_ALBERT, **_roles(pad="[PAD]")}, forms.BIG_BIRD, _WITH_TYPES),
+    "fnet": _pieces(_ALBERT, forms.ALBERT, ("input_ids", "token_type_ids")),
+    "debertav2": _pieces(_DEBERTA, forms.DEBERTA_V2, _WITH_TYPES),
+    "xlnet": _pieces(_XLNET, forms.XLNET, _WITH_TYPES),
+    "xlmroberta xlmrobertaxl": _pieces(_ANGLES, forms.XLM_ROBERTA),
+    "camembert": _pieces(_ANGLES, forms.CAMEMBERT),
+    "mbart": _pieces(_ANGLES, forms.MBART, languages=languages.MBART),
+    "mbart50": _pieces(_ANGLES, forms.MBART50, languages=languages.MBART50),
+    "nllb nllbmoe": _pieces(_ANGLES, forms.NLLB, languages=languages.NLLB),
+    "m2m100": Kind(_ANGLES, _BASE, "numbered", form=forms.M2M100, languages=languages.M2M100),
+    "marian": Kind(_T5, _BASE, "two-sided", form=forms.MARIAN),
     "qwen2 qwen3 qwen2moe qwen3moe": Kind(_roles(eos="<|endoftext|>", unk="<|endoftext|>", pad="<|endoftext|>")),
     "phi": GPT2,
-    "phi3": Kind(_LLAMA),
-    "marian": Kind(_T5),
     "clip": Kind(_roles(bos="<|startoftext|>", eos="<|endoftext|>", unk="<|endoftext|>", pad="<|endoftext|>")),
     "whisper": Kind(_END),
 }

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from headway.errors import InputError, did_you_mean
 from headway.io.hub import locate
 from headway.tokenization.readers import read_vocabulary
-from headway.tokenization.settings import read_settings
+from headway.tokenization.settings import FAMILY_KEY, read_settings
 from headway.tokenization.tokenizer import SETTINGS, Tokenizer
 
 T = TypeVar("T", bound=Tokenizer)
@@ -24,9 +24,11 @@ def load(cls: type[T], name: str | os.PathLike[str], **kwargs: Any) -> T:
     place, overrides = split(kwargs)
     source = locate(name, **place)
     settings = read_settings(source, {**overrides, "name_or_path": os.fspath(name)})
-    roles = {role: token for role, token in settings.roles.items() if token is not None}
-    backend, kind, whole = read_vocabulary(source, settings.config, roles, settings.kind)
-    return cls._assemble(backend, replace(settings, kind=kind), overrides, whole=whole)
+    built = read_vocabulary(source, settings)
+    config = dict(settings.config)
+    if built.rebuilt:
+        config.update({"tokenizer_class": "PreTrainedTokenizerFast", FAMILY_KEY: settings.family})
+    return cls._assemble(built, replace(settings, config=config, kind=built.kind), overrides)
 
 
 def split(kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import AddedToken
 
 from headway.io.atomic import atomic_folder, write_file
-from headway.tokenization.settings import CONFIG_FILE, TEMPLATE_FILE, TEMPLATE_FOLDER, TOKENS_FILE
+from headway.tokenization.settings import CONFIG_FILE, TARGET_FILE, TEMPLATE_FILE, TEMPLATE_FOLDER, TOKENS_FILE
 from headway.tokenization.special import EXTRA, ROLES
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def save(tokenizer: "Tokenizer", folder: Path) -> tuple[str, ...]:
     files = _files(tokenizer)
     with atomic_folder(folder) as draft:
         # What an older tokenizer left in the folder would speak beside this one.
-        stale = [draft / name for name in (TEMPLATE_FILE, "chat_template.json", "added_tokens.json")]
+        stale = [draft / name for name in (TEMPLATE_FILE, TARGET_FILE, "chat_template.json", "added_tokens.json")]
         for path in (*stale, *(draft / TEMPLATE_FOLDER).glob("*.jinja")):
             path.unlink(missing_ok=True)
         for name, text in files.items():
@@ -40,6 +40,8 @@ def _files(tokenizer: "Tokenizer") -> dict[str, str]:
             {name: config[name] for name in (*tokenizer.special_tokens_map, EXTRA[1]) if config.get(name)}
         ),
     }
+    if tokenizer._target is not None:
+        files[TARGET_FILE] = tokenizer._target.to_str(pretty=True)
     templates = tokenizer.chat_template
     if isinstance(templates, str):
         templates = {"default": templates}
@@ -61,6 +63,7 @@ def _config(tokenizer: "Tokenizer") -> dict[str, Any]:
     return {
         **{name: value for name, value in config.items() if name not in EXTRA},
         **tokens,  # their flags are in added_tokens_decoder
+        **tokenizer._langs,
         **({"extra_special_tokens": own} if own else {}),
         **({"additional_special_tokens": extra} if extra else {}),
         "added_tokens_decoder": {str(id): _entry(token) for id, token in added.items()},

@@ -94,7 +94,7 @@ def _parse(data: bytes) -> SentencePiece:
             normalizer = dict(_fields(_as_bytes(value)))
     return SentencePiece(
         tuple(pieces),
-        Algorithm(trainer.get(_ALGORITHM, Algorithm.UNIGRAM)),
+        Algorithm(int(trainer.get(_ALGORITHM, Algorithm.UNIGRAM))),
         byte_fallback=bool(trainer.get(_BYTE_FALLBACK, False)),
         space_last=bool(trainer.get(_SPACE_LAST, False)),
         charsmap=_as_bytes(normalizer.get(_CHARSMAP, b"")),
@@ -107,7 +107,7 @@ def _parse(data: bytes) -> SentencePiece:
 def _piece(data: bytes) -> Piece:
     fields = dict(_fields(data))
     (score,) = struct.unpack("<f", _as_bytes(fields.get(_SCORE, bytes(4))))
-    return Piece(_as_bytes(fields[_TEXT]).decode(), score, PieceType(fields.get(_TYPE, PieceType.NORMAL)))
+    return Piece(_as_bytes(fields[_TEXT]).decode(), score, PieceType(int(fields.get(_TYPE, PieceType.NORMAL))))
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:

@@ -15,6 +15,10 @@ from headway.tokenization.special import EXTRA, ROLES, AnyToken, as_added_token
 
 CONFIG_FILE, TOKENS_FILE, TEMPLATE_FILE = "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"
 TEMPLATE_FOLDER = "additional_chat_templates"
+# What kind of tokenizer it is, where the class must be the general one for transformers to go by tokenizer.json alone.
+FAMILY_KEY = "tokenizer_family"
+# Of a tokenizer with one vocabulary for each language: the tokenizer.json of the language to translate into.
+TARGET_FILE = "target_tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Settings:
     """The settings of a tokenizer.
 
     ``config`` holds every key of tokenizer_config.json as it was read, to be written back; ``roles`` the special tokens
-    by role; ``extra`` those without one; ``added`` the tokens added to the vocabulary, by id.
+    by role; ``extra`` those without one; ``added`` the tokens added to the vocabulary, by id. ``family`` is the name by
+    which the ``kind`` is known.
     """
 
     config: Mapping[str, Any]
@@ -30,6 +35,7 @@ class Settings:
     extra: tuple[AddedToken, ...]
     added: Mapping[int, AddedToken]
     kind: Kind | None = None
+    family: str | None = None
     templates: Templates = None
 
 
@@ -37,9 +43,11 @@ def read_settings(source: Source, overrides: Mapping[str, Any]) -> Settings:
     """Return the settings in ``source`` under the user's ``overrides``; files that are missing say nothing."""
     config = {**(source.read_json(CONFIG_FILE) or {}), **overrides}
     tokens = source.read_json(TOKENS_FILE) or {}
-    kind = kind_of(config.get("tokenizer_class"))
+    family = config.get(FAMILY_KEY) or config.get("tokenizer_class")
+    kind = kind_of(family)
     if kind is None:
-        kind = kind_of((source.read_json(source.config_name) or {}).get("model_type"))
+        family = (source.read_json(source.config_name) or {}).get("model_type")
+        kind = kind_of(family)
         if kind is not None and config.get("tokenizer_class") in GENERIC:
             kind = replace(kind, specials={})  # a tokenizer of no kind in particular names all its tokens
     settings = settings_of(config, tokens, kind)
@@ -48,7 +56,7 @@ def read_settings(source: Source, overrides: Mapping[str, Any]) -> Settings:
         special = content in {token.content for token in settings.extra} | set(map(_content, settings.roles.values()))
         added.setdefault(id, as_added_token(content, special))
     templates = settings.templates if "chat_template" in overrides else _read_templates(source, config)
-    return replace(settings, added=added, templates=templates)
+    return replace(settings, family=family if kind else None, added=added, templates=templates)
 
 
 def settings_of(
@@ -71,7 +79,9 @@ def settings_of(
             extra += value
     roles = {role: flags.get(_content(token), token) for role, token in roles.items()}
     unique = {_content(token): as_added_token(token, special=True) for token in extra}
-    return Settings(config, roles, tuple(unique.values()), added, kind, _templates_of(config.get("chat_template")))
+    return Settings(
+        config, roles, tuple(unique.values()), added, kind, templates=_templates_of(config.get("chat_template"))
+    )
 
 
 def _content(token: AnyToken | None) -> str:

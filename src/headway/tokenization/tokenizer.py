@@ -16,6 +16,7 @@ from headway.tokenization.chatting import Chatting
 from headway.tokenization.decoding import Decoding
 from headway.tokenization.kinds import Kind
 from headway.tokenization.options import side_of
+from headway.tokenization.reading import Built
 from headway.tokenization.settings import Settings, settings_of
 from headway.tokenization.special import EXTRA, ROLES, as_added_token
 
@@ -28,13 +29,19 @@ SETTINGS = (
     "add_eos_token",
     "chat_template",
     "clean_up_tokenization_spaces",
+    "extra_ids",
+    "keep_accents",
+    "language_codes",
     "legacy",
+    "legacy_behaviour",
     "model_input_names",
     "model_max_length",
     "name_or_path",
     "pad_token_type_id",
     "padding_side",
     "split_special_tokens",
+    "src_lang",
+    "tgt_lang",
     "tokenizer_class",
     "truncation_side",
 )
@@ -75,17 +82,19 @@ class Tokenizer(Chatting, Decoding):
                 backend = Backend.from_file(os.fspath(tokenizer_file or ""))
             except Exception as error:  # the library raises nothing more special
                 raise TokenizerError(f"{tokenizer_file} is not a tokenizer ({error}).") from error
-        self._set_up(adjust(backend, settings), settings_of(settings), settings, whole=True)
+        self._set_up(Built(adjust(backend, settings), None, whole=True), settings_of(settings), settings)
 
     @classmethod
-    def _assemble(cls, backend: Backend, settings: Settings, overrides: Mapping[str, Any], *, whole: bool) -> Self:
+    def _assemble(cls, built: Built, settings: Settings, overrides: Mapping[str, Any]) -> Self:
         """Make a tokenizer of what was read from a checkpoint; the user's ``overrides`` are in the settings already."""
         tokenizer = cls.__new__(cls)
-        tokenizer._set_up(adjust(backend, overrides), settings, overrides, whole=whole)
+        if not built.rebuilt:
+            built = built._replace(backend=adjust(built.backend, overrides))
+        tokenizer._set_up(built, settings, overrides)
         return tokenizer
 
-    def _set_up(self, backend: Backend, settings: Settings, overrides: Mapping[str, Any], *, whole: bool) -> None:
-        config = settings.config
+    def _set_up(self, built: Built, settings: Settings, overrides: Mapping[str, Any]) -> None:
+        config, backend = settings.config, built.backend
         # Lengths are the caller's business: what was set when a file was saved would cut texts silently.
         backend.no_truncation()
         backend.no_padding()
@@ -101,12 +110,14 @@ class Tokenizer(Chatting, Decoding):
         self.pad_token_type_id = int(config.get("pad_token_type_id") or 0)
         self.clean_up_tokenization_spaces = bool(config.get("clean_up_tokenization_spaces", False))
         self._backend.encode_special_tokens = bool(config.get("split_special_tokens", False))
-        self._set_tokens(settings, whole)
+        self._set_tokens(settings, built.whole)
         if "add_bos_token" in overrides or "add_eos_token" in overrides:
             self._frame(
                 bool(config.get("add_bos_token", self.add_bos_token)),
                 bool(config.get("add_eos_token", self.add_eos_token)),
             )
+        self._target = built.target
+        self._set_languages(settings)
         names = config.get("model_input_names")
         self.model_input_names = list(names) if names else list(self._input_names(settings.kind))
 
@@ -133,6 +144,20 @@ class Tokenizer(Chatting, Decoding):
             if self._backend.token_to_id(token.content) is None:
                 self._backend.add_special_tokens([token])
         self._roles.update((role, token.content) for role, token in made.items())
+
+    def _set_languages(self, settings: Settings) -> None:
+        config, languages = settings.config, settings.kind.languages if settings.kind else None
+        self._languages, self._langs = languages, {}
+        if languages is None:
+            return
+        legacy = languages.legacy if config.get("legacy_behaviour") else None
+        self._language_frame = legacy or languages.frame
+        if not self.lang_code_to_id:  # a vocabulary of one's own
+            self._languages = None
+            return
+        self.src_lang = config.get("src_lang") or languages.default
+        if target := config.get("tgt_lang"):
+            self.tgt_lang = target
 
     def _input_names(self, kind: Kind | None) -> tuple[str, ...]:
         if kind is not None:

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer as Backend
 
 from headway.errors import TokenizerError
 from headway.tokenization.adjust import parts
+from headway.tokenization.reading import Built
 from headway.tokenization.settings import settings_of
 from headway.tokenization.special import EXTRA, as_added_token
 
@@ -51,7 +52,7 @@ def train_new(
     config.update(roles, model_input_names=old.model_input_names, chat_template=old.chat_template)
     config[EXTRA[0]] = extra + [token.content for token in specials[len(added) :]]
     config.pop(EXTRA[1], None)
-    return type(old)._assemble(backend, settings_of(config), {}, whole=True)
+    return type(old)._assemble(Built(backend, None, whole=True), settings_of(config), {})
 
 
 def _trainer(state: dict[str, Any], vocab_size: int, specials: list[AddedToken], options: Mapping[str, Any]) -> Any:
