@@ -7,6 +7,7 @@ all there is used; a new format is a new entry.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors
@@ -29,13 +30,11 @@ def read_vocabulary(source: Source, settings: Settings) -> Built:
     listed = tuple(token.content for token in settings.extra)
     files = Files(source.name, (), settings.config, roles, listed, settings.added, settings.kind)
     two_sided = settings.kind is not None and settings.kind.reader == "two-sided"
-    for names, reader in READERS.items():
-        if TARGET_FILE in names and not two_sided:
-            continue
-        if paths := tuple(path for name in names if (path := source.find(name)) is not None):
-            if len(paths) < len(names):
-                continue
-            return reader(replace(files, paths=paths))
+    readers = {names: reader for names, reader in READERS.items() if two_sided or TARGET_FILE not in names}
+    find = cache(source.find)
+    for names, reader in readers.items():
+        if all(find(name) for name in names):
+            return reader(replace(files, paths=tuple(path for name in names if (path := find(name)))))
     if settings.kind is not None and settings.kind.reader == "bytes":
         return read_bytes(files)
     if source.find("bpe.codes"):
@@ -43,7 +42,7 @@ def read_vocabulary(source: Source, settings: Settings) -> Built:
             f"{source.name!r} has its tokenizer in bpe.codes alone, a format that headway does not read: convert it to "
             "tokenizer.json once, or use a checkpoint that has one."
         )
-    wanted = ", ".join(" + ".join(names) for names in READERS)
+    wanted = ", ".join(" + ".join(names) for names in readers)
     raise TokenizerError(f"{source.name!r} has no tokenizer: searched {source.where} for {wanted}.")
 
 
