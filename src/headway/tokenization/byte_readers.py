@@ -72,7 +72,7 @@ def read_tekken(files: Files) -> Built:
 
 def read_bytes(files: Files) -> Built:
     """ByT5's: the bytes of UTF-8 are the tokens (arXiv:2105.13626)."""
-    specials = present(files.kind, files.roles, {"<pad>": 0, "</s>": 1, "<unk>": 2})
+    specials = present(files.kind, files.roles, {"<pad>": 0, "</s>": 1, "<unk>": 2}, strip=True)
     ids = {"<pad>": 0, "</s>": 1, "<unk>": 2, **{char: byte + 3 for byte, char in enumerate(_ALPHABET)}}
     backend = Backend(models.BPE(ids, []))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)

@@ -45,7 +45,7 @@ _LLAMA = _roles(bos="<s>", eos="</s>", unk="<unk>")
 _ALBERT = {**_BERT, **_roles(bos="[CLS]", eos="[SEP]", unk="<unk>", pad="<pad>")}
 _T5 = _roles(eos="</s>", unk="<unk>", pad="<pad>")
 _DEBERTA = {**_BERT, **_roles(bos="[CLS]", eos="[SEP]")}
-_GEMMA = _roles(bos="<bos>", eos="<eos>", unk="<unk>", pad="<pad>")
+_GEMMA = _roles(bos="<bos>", eos="<eos>", unk="<unk>", pad="<pad>", mask="<mask>")
 _XLNET = {**_ANGLES, **_roles(sep="<sep>", cls="<cls>")}
 
 BERT = Kind(_BERT, _WITH_TYPES, "wordpiece")
@@ -85,7 +85,13 @@ _FAMILIES: dict[str, Kind] = {
     "mbart": _pieces(_ANGLES, forms.MBART, languages=languages.MBART),
     "mbart50": _pieces(_ANGLES, forms.MBART50, languages=languages.MBART50),
     "nllb nllbmoe": _pieces(_ANGLES, forms.NLLB, languages=languages.NLLB),
-    "m2m100": Kind(_ANGLES, _BASE, "numbered", form=forms.M2M100, languages=languages.M2M100),
+    "m2m100": Kind(
+        _roles(bos="<s>", eos="</s>", unk="<unk>", sep="</s>", pad="<pad>"),
+        _BASE,
+        "numbered",
+        form=forms.M2M100,
+        languages=languages.M2M100,
+    ),
     "marian": Kind(_T5, _BASE, "two-sided", form=forms.MARIAN),
     "qwen2 qwen3 qwen2moe qwen3moe": Kind(_roles(eos="<|endoftext|>", unk="<|endoftext|>", pad="<|endoftext|>")),
     "phi": GPT2,

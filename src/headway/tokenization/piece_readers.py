@@ -60,8 +60,13 @@ def _by_id(model: SentencePiece, ids: Mapping[str, int], files: Files) -> list[P
     names = {id: token for token, id in ids.items()}
     pieces = [Piece(f"<unused_{id}>", 0.0, PieceType.UNUSED) for id in range(max(names, default=-1) + 1)]
     for id, token in names.items():
-        piece = known.get(token, Piece(token, 0.0, PieceType.UNUSED))
-        pieces[id] = piece._replace(type=PieceType.UNKNOWN) if token == unk else piece
+        piece = known.get(token)
+        if token == unk:
+            pieces[id] = Piece(token, 0.0, PieceType.UNKNOWN)
+        elif piece is None or piece.type is PieceType.CONTROL:
+            pieces[id] = Piece(token, 0.0, PieceType.UNUSED)
+        else:
+            pieces[id] = piece
     return pieces
 
 

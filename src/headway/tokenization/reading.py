@@ -59,11 +59,20 @@ def kind_read_by(reader: Reader, files: Files) -> Kind | None:
 
 
 def present(
-    kind: Kind | None, roles: Mapping[str, AnyToken], ids: Mapping[str, int], mask_lstrip: bool = False
+    kind: Kind | None,
+    roles: Mapping[str, AnyToken],
+    ids: Mapping[str, int],
+    *,
+    mask_lstrip: bool = False,
+    strip: bool = False,
 ) -> dict[str, AddedToken]:
-    """Return the special tokens by role that the vocabulary has."""
+    """Return the special tokens by role that the vocabulary has.
+
+    Where the files say nothing of it, the mask takes the space before it with ``mask_lstrip``, and every token the
+    spaces on both sides with ``strip``.
+    """
     tokens = {
-        role: as_added_token(token, special=True, lstrip=mask_lstrip and role == "mask_token")
+        role: as_added_token(token, special=True, lstrip=strip or (mask_lstrip and role == "mask_token"), rstrip=strip)
         for role, token in {**(kind.specials if kind else {}), **roles}.items()
     }
     return {role: token for role, token in tokens.items() if token.content in ids}
