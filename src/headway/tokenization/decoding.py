@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tokenizers import Tokenizer as Backend
+
 from headway.tokenization.options import reject_unknown
 from headway.tokenization.vocabulary import Vocabulary, as_ids, no_id
 
@@ -23,6 +25,7 @@ class Decoding(Vocabulary):
     """The part of a tokenizer that turns ids into texts."""
 
     clean_up_tokenization_spaces: bool
+    _written: Backend  # whose ids models write: of the target's vocabulary, where it has one of its own
 
     def decode(
         self,
@@ -48,7 +51,7 @@ class Decoding(Vocabulary):
             special = set(self.all_special_ids)
             ids = [id for id in ids if id not in special]
         try:
-            text = self._backend.decode(ids, skip_special_tokens=skip_special_tokens)
+            text = self._written.decode(ids, skip_special_tokens=skip_special_tokens)
         except (TypeError, OverflowError):
             raise no_id(token_ids) from None
         if clean_up_tokenization_spaces is None:

@@ -43,8 +43,9 @@ def read_two_sided(files: Files) -> Built:
     kind = kind_read_by("two-sided", files)
     form = (kind.form if kind else None) or Form()
     source, target, source_ids, *others = files.paths
+    target_ids = others[0] if others and files.config.get("separate_vocabs") else source_ids
     sides = []
-    for path, ids_path in ((source, source_ids), (target, others[0] if others else source_ids)):
+    for path, ids_path in ((source, source_ids), (target, target_ids)):
         model, ids = read_sentencepiece(path), read_ids(ids_path)
         backend = _build(model, _by_id(model, ids, files), form, files)
         backend.add_tokens([token for token in ids if re.fullmatch(r">>.+<<", token)])

@@ -71,11 +71,12 @@ _CHARSMAP, _DUMMY_PREFIX, _EXTRA_SPACES, _ESCAPE = 2, 3, 4, 5  # of the normalis
 def read_sentencepiece(path: Path) -> SentencePiece:
     """Return the model in the file ``path``; TokenizerError if it is none."""
     data = path.read_bytes()
+    if what := damage(data[:64]):
+        raise TokenizerError(f"{path} {what}.")
     try:
         model = _parse(data)
     except (ValueError, LookupError, struct.error) as error:
-        what = damage(data[:64]) or f"is not a sentencepiece model ({error}): download it again"
-        raise TokenizerError(f"{path} {what}.") from error
+        raise TokenizerError(f"{path} is not a sentencepiece model ({error}): download it again.") from error
     if not any(piece.type is PieceType.UNKNOWN for piece in model.pieces):
         raise TokenizerError(f"{path} is not a sentencepiece model (no piece stands for what is unknown).")
     return model

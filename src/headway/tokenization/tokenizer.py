@@ -117,6 +117,7 @@ class Tokenizer(Chatting, Decoding):
                 bool(config.get("add_eos_token", self.add_eos_token)),
             )
         self._target = built.target
+        self._written = built.target if built.target is not None and config.get("separate_vocabs") else backend
         self._set_languages(settings)
         names = config.get("model_input_names")
         self.model_input_names = list(names) if names else list(self._input_names(settings.kind))
