@@ -241,8 +241,11 @@ def test_what_is_wrong_with_files_is_told(tmp_path: Path) -> None:
         load(tmp_path / "no-such-folder")
     with pytest.raises(TokenizerError, match=r"has no tokenizer: searched .* for tokenizer.json, vocab.txt"):
         load(tmp_path)
-    with pytest.raises(TokenizerError, match=r"spiece.model alone, a format that headway does not read yet"):
-        load(broken(tmp_path / "a", "spiece.model", "x"))
+    with pytest.raises(TokenizerError, match=r"bpe.codes alone, a format that headway does not read"):
+        load(broken(tmp_path / "a", "bpe.codes", "x"))
+    for name in ("spiece.model", "tokenizer.model", "spm.model", "sentencepiece.bpe.model"):
+        with pytest.raises(TokenizerError, match=rf"{name} is not a sentencepiece model .* download it again"):
+            load(broken(tmp_path / name, name, "x"))
     with pytest.raises(TokenizerError, match=r"tokenizer.json is not a tokenizer .* download it again"):
         load(broken(tmp_path / "b", "tokenizer.json", "{}"))
     with pytest.raises(TokenizerError, match="git lfs pull"):

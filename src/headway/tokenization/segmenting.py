@@ -64,7 +64,7 @@ def _scores(pieces: Sequence[Piece]) -> list[tuple[str, float]]:
 
     def score(piece: Piece) -> float:
         if piece.type is PieceType.NORMAL:
-            return piece.score
+            return float(f"{piece.score:.9g}")  # all of a float32, and short enough to be written without loss
         # A user's symbol wins over whatever it could be cut into.
         return len(piece.text.encode()) * best - 0.1 if piece.type is PieceType.USER_DEFINED else _NEVER
 
