@@ -61,12 +61,16 @@ class _Job(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """The shape of the result: rows of these lengths, in ``width`` columns if they are ``padded``."""
+    """The shape of the result: rows of these lengths, in ``width`` columns if they are ``padded``.
+
+    ``real`` is True where a row has a value, [rows, columns], if tensors are asked for.
+    """
 
     lengths: list[int]
     width: int
     side: Side
     padded: bool
+    real: np.ndarray[Any, Any] | None
 
 
 class Calling(Collating, Translating):
@@ -186,27 +190,33 @@ class Calling(Collating, Translating):
         # The library's fast way knows no offsets, and gets the token types of overflowing pieces of pairs wrong.
         fast = not (asked.return_offsets_mapping or job.overflow)
         rows, owners = self._encode(job, fast=fast)
-        lengths = [len(row) for row in rows]
+        ids = [row.ids for row in rows]
+        lengths = [len(row) for row in ids]
         longest = max(lengths, default=0)
         if asked.verbose and job.truncation is None and longest > self.model_max_length:
             self._tell(
                 f"A text has {longest} tokens, more than the {self.model_max_length} that the model takes: pass "
                 "truncation=True."
             )
-        if asked.verbose and job.add_special_tokens and rows and self._starts_twice(rows[0]):
+        if asked.verbose and job.add_special_tokens and ids and self._starts_twice(ids[0]):
             self._tell(
                 f"A text starts with {self.bos_token!r}, and so do the special tokens that are added to it: pass "
                 "add_special_tokens=False for a prompt that has its special tokens."
             )
-        if pad is None:
-            layout = _Layout(lengths, longest, "right", padded=False)
-        else:
-            layout = _Layout(lengths, pad.width(lengths), pad.side, padded=True)
-        data = self._columns(rows, batch, layout, asked)
+        side: Side = "right" if pad is None else pad.side
+        width = longest if pad is None else pad.width(lengths)
+        real = _real(lengths, width, side, pad is not None) if asked.return_tensors else None
+        layout = _Layout(lengths, width, side, pad is not None, real)
+        data = {"input_ids": _filled(ids, layout, self.pad_token_id or 0)}
+        if self._wants("token_type_ids", asked.return_token_type_ids):
+            types, fill = _type_ids(rows, batch), self.pad_token_type_id
+            data["token_type_ids"] = _constant(0, layout, fill) if types is None else _filled(types, layout, fill)
+        if self._wants("attention_mask", asked.return_attention_mask):
+            data["attention_mask"] = _constant(1, layout, 0)
         if asked.return_special_tokens_mask:
-            data["special_tokens_mask"] = _rows([row.special_tokens_mask for row in rows], layout, 1)
+            data["special_tokens_mask"] = _filled([row.special_tokens_mask for row in rows], layout, 1)
         if asked.return_offsets_mapping:
-            data["offset_mapping"] = _rows([row.offsets for row in rows], layout, (0, 0))
+            data["offset_mapping"] = _filled([row.offsets for row in rows], layout, (0, 0))
         if asked.return_length:
             data["length"] = [max(length, layout.width) for length in lengths] if layout.padded else lengths
         if job.overflow:
@@ -217,36 +227,6 @@ class Calling(Collating, Translating):
             data = {name: value if name == "length" else value[0] for name, value in data.items()}
         encodings = partial(self._encodings, job, layout, None if fast else rows)
         return BatchEncoding(data, encodings, n_sequences=2 if batch.pairs else 1)
-
-    def _columns(self, rows: list[Encoding], batch: Batch, layout: _Layout, asked: _Asked) -> dict[str, Any]:
-        """Return ids, types and mask as lists, or as arrays if tensors are asked for."""
-        wants_types = self._wants("token_type_ids", asked.return_token_type_ids)
-        wants_mask = self._wants("attention_mask", asked.return_attention_mask)
-        ids = [row.ids for row in rows]
-        types = _type_ids(rows, batch) if wants_types else None
-        data: dict[str, Any] = {}
-        if asked.return_tensors is None:
-            data["input_ids"] = _rows(ids, layout, self.pad_token_id)
-            if wants_types:
-                zeros = [[0] * length for length in layout.lengths]
-                data["token_type_ids"] = _rows(types or zeros, layout, self.pad_token_type_id)
-            if wants_mask:
-                data["attention_mask"] = _rows([[1] * length for length in layout.lengths], layout, 0)
-            return data
-        shortest, longest = min(layout.lengths, default=0), max(layout.lengths, default=0)
-        if shortest < longest and not (layout.padded and longest <= layout.width):
-            raise InputError(
-                f"The rows have {shortest} to {longest} tokens, so they make no tensor: pass padding=True, and "
-                "truncation=True if they may be too long."
-            )
-        real = real_columns(layout.lengths, max(layout.width, longest), layout.side)
-        data["input_ids"] = pad_array(ids, real, self.pad_token_id or 0)
-        if wants_types:
-            fill = self.pad_token_type_id
-            data["token_type_ids"] = np.where(real, 0, fill) if types is None else pad_array(types, real, fill)
-        if wants_mask:
-            data["attention_mask"] = real.astype(np.int64)
-        return data
 
     def _plan(self, batch: Batch, asked: _Asked, target: bool) -> tuple[_Job, Padding | None]:
         framed = asked.add_special_tokens and not self._is_framed(batch)
@@ -342,8 +322,8 @@ class Calling(Collating, Translating):
             )
         return any(framed)
 
-    def _starts_twice(self, row: Encoding) -> bool:
-        start = row.ids[:2]
+    def _starts_twice(self, ids: list[int]) -> bool:
+        start = ids[:2]
         return len(start) == 2 and start[0] == start[1] == self.bos_token_id
 
     def _tell(self, message: str) -> None:
@@ -353,8 +333,34 @@ class Calling(Collating, Translating):
             logger.warning(message)
 
 
-def _rows(rows: list[Any], layout: _Layout, fill: object) -> list[Any]:
+def _real(lengths: list[int], width: int, side: Side, padded: bool) -> np.ndarray[Any, Any]:
+    """Return where rows of these lengths have values; InputError if they make no tensor."""
+    shortest, longest = min(lengths, default=0), max(lengths, default=0)
+    if shortest < longest and not (padded and longest <= width):
+        raise InputError(
+            f"The rows have {shortest} to {longest} tokens, so they make no tensor: pass padding=True, and "
+            "truncation=True if they may be too long."
+        )
+    columns = max(width, longest)
+    if shortest == columns:
+        return np.ones((len(lengths), columns), dtype=bool)
+    return real_columns(lengths, columns, side)
+
+
+def _filled(rows: list[Any], layout: _Layout, fill: Any) -> Any:
+    """Return rows as padded lists, or as an array if tensors are asked for."""
+    if layout.real is not None:
+        return pad_array(rows, layout.real, fill)
     return pad_rows(rows, layout.width, fill, layout.side) if layout.padded else rows
+
+
+def _constant(value: int, layout: _Layout, fill: int) -> Any:
+    """Return ``value`` for every token, as padded lists or as an array."""
+    if layout.real is None:
+        return _filled([[value] * length for length in layout.lengths], layout, fill)
+    if value == fill:
+        return np.full(layout.real.shape, value, dtype=np.int64)
+    return np.where(layout.real, value, fill)
 
 
 def _type_ids(rows: list[Encoding], batch: Batch) -> list[list[int]] | None:

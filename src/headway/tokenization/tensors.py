@@ -35,12 +35,24 @@ def real_columns(lengths: Sequence[int], width: int, side: Side) -> np.ndarray[A
     return columns < sizes if side == "right" else columns >= width - sizes
 
 
-def pad_array(rows: Sequence[list[int]], real: np.ndarray[Any, Any], fill: int) -> np.ndarray[Any, Any]:
-    """Return an int64 array of the shape of ``real`` with the rows where it is True and ``fill`` elsewhere."""
-    if len(rows) == 1 and real.shape[1] == len(rows[0]):
+def pad_array(
+    rows: Sequence[list[Any]], real: np.ndarray[Any, Any], fill: int | tuple[int, int]
+) -> np.ndarray[Any, Any]:
+    """Return an int64 array of the shape of ``real`` with the rows where it is True and ``fill`` elsewhere.
+
+    With a pair as ``fill`` the rows are of pairs, and the array has a last dimension of 2.
+    """
+    if len(rows) == 1 and real.shape[1] == len(rows[0]) > 0:
         return np.array(rows, dtype=np.int64)
+    flat = chain.from_iterable(rows)
+    if isinstance(fill, tuple):
+        pairs = np.fromiter(chain.from_iterable(flat), dtype=np.int64).reshape(-1, 2)
+        array = np.empty((*real.shape, 2), dtype=np.int64)
+        array[:] = fill
+        array[real] = pairs
+        return array
     array = np.full(real.shape, fill, dtype=np.int64)
-    array[real] = np.fromiter(chain.from_iterable(rows), dtype=np.int64)
+    array[real] = np.fromiter(flat, dtype=np.int64)
     return array
 
 
@@ -60,10 +72,10 @@ def to_tensor(name: str, value: Any, kind: str) -> Any:
 def _to_torch(value: Any) -> Any:
     import torch
 
-    if isinstance(value, torch.Tensor):
-        return value
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value)
+    if isinstance(value, torch.Tensor):
+        return value
     if _is_rows(value):
         return torch.stack([torch.as_tensor(row) for row in value])
     return torch.tensor(value)
