@@ -311,6 +311,16 @@ def test_languages_of_mbart(name: str, tmp_path: Path) -> None:
     )
 
 
+def test_languages_that_tokenizer_json_has_as_plain_tokens(tmp_path: Path) -> None:
+    state = json.loads(ours("mbart").backend_tokenizer.to_str())
+    state["added_tokens"] = [token for token in state["added_tokens"] if "_" not in token["content"]]
+    write_json(tmp_path / "tokenizer.json", state)
+    write_json(tmp_path / "tokenizer_config.json", {"tokenizer_class": "MBartTokenizer", "src_lang": "fi_FI"})
+    mine = AutoTokenizer.from_pretrained(tmp_path)
+    assert mine.lang_code_to_id == ours("mbart").lang_code_to_id
+    assert mine("the")["input_ids"][-1] == mine.get_lang_id("fi_FI")
+
+
 def test_languages_of_nllb(tmp_path: Path) -> None:
     (tmp_path / "sentencepiece.bpe.model").write_bytes(model(model_type="bpe"))
     config = {"tokenizer_class": "NllbTokenizer", "additional_special_tokens": ["eng_Latn", "fra_Latn"]}

@@ -82,7 +82,9 @@ def normalized_alike(text: str, backend: Backend, expected: Any) -> bool:
 
 def is_symbol(text: str, options: dict[str, Any]) -> bool:
     """Whether a text is a user's symbol and nothing else, which gets no space before it."""
-    return text.strip(" \u2581") in options.get("user_defined_symbols", "").split(",") and options.get("add_dummy_prefix", True)
+    return text.strip(" \u2581") in options.get("user_defined_symbols", "").split(",") and options.get(
+        "add_dummy_prefix", True
+    )
 
 
 def test_ids_equal_sentencepieces(case: Any) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from headway.tokenization import forms, languages
-from headway.tokenization.forms import Form
+from headway.tokenization.forms import Form, Listed
 from headway.tokenization.languages import Languages
 
 Reader = Literal["wordpiece", "byte-level", "sentencepiece", "numbered", "two-sided", "letters", "bytes"]
@@ -32,6 +32,11 @@ class Kind:
     two_separators: bool = False
     form: Form | None = None
     languages: Languages | None = None
+
+    def added(self, config: Mapping[str, Any]) -> list[str]:
+        """Return the tokens that the family itself adds to a vocabulary."""
+        parts = self.form.after if self.form else ()
+        return [name for part in parts if not isinstance(part, Listed) for name in part.tokens(config, ())]
 
 
 def _roles(**tokens: str) -> dict[str, str]:

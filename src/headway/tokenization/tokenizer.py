@@ -149,10 +149,13 @@ class Tokenizer(Chatting, Decoding):
     def _set_languages(self, settings: Settings) -> None:
         config, languages = settings.config, settings.kind.languages if settings.kind else None
         self._languages, self._langs = languages, {}
-        if languages is None:
+        if settings.kind is None or languages is None:
             return
         legacy = languages.legacy if config.get("legacy_behaviour") else None
         self._language_frame = legacy or languages.frame
+        if not self.lang_code_to_id:  # some files have their tokens in the vocabulary as if they were plain ones
+            known = [token for token in settings.kind.added(config) if self._backend.token_to_id(token) is not None]
+            self._backend.add_special_tokens([token for token in known if languages.code_of(token)])
         if not self.lang_code_to_id:  # a vocabulary of one's own
             self._languages = None
             return
