@@ -1,9 +1,12 @@
 """Families' tokenizers from their own files, without tokenizer.json: ids, special tokens, languages, saving."""
 
 import base64
+import copy
 import itertools
 import json
+import pickle
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -93,6 +96,7 @@ def theirs(name: str) -> Any:
 def test_vocabulary_and_frame_equal_transformers(name: str) -> None:
     mine, expected = ours(name), theirs(name)
     assert mine.get_vocab() == expected.get_vocab()
+    assert mine.vocab_size == expected.vocab_size
     for role, token in expected.special_tokens_map.items():
         assert getattr(mine, role) == token
     text, pair = sentences()[0], sentences()[1]
@@ -261,6 +265,8 @@ def test_marian_equals_transformers(separate: bool, tmp_path: Path) -> None:
     mine = AutoTokenizer.from_pretrained(path)
     expected = pytest.importorskip("transformers").MarianTokenizer.from_pretrained(path)
     again = reloaded(mine, tmp_path / "saved")
+    if not separate:
+        assert_saved(mine, tmp_path / "saved")
     assert mine.get_vocab() == expected.get_vocab()
     for tokenizer in (mine, again):
         assert differing(tokenizer, expected, "text") < 0.005
@@ -311,6 +317,25 @@ def test_languages_of_mbart(name: str, tmp_path: Path) -> None:
     )
 
 
+def test_targets_and_texts_at_the_same_time() -> None:
+    mine = AutoTokenizer.from_pretrained(folder("mbart50"), src_lang="de_DE", tgt_lang="ru_RU")
+    source, target = mine("the dog")["input_ids"], mine(text_target="the dog")["input_ids"]
+    assert source[0] != target[0]
+    assert source[1:] == target[1:]
+
+    def encode(number: int) -> list[int]:
+        ids: list[int] = mine(**{"text_target" if number % 2 else "text": "the dog"})["input_ids"]
+        return ids
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(encode, range(400))) == [source, target] * 200
+    encoding = mine(text_target="the dog")
+    mine.tgt_lang = "fr_XX"
+    assert encoding.tokens()[0] == "ru_RU"
+    for copied in (copy.deepcopy(mine), pickle.loads(pickle.dumps(mine))):
+        assert copied(text_target="the dog") == mine(text_target="the dog")
+
+
 def test_languages_that_tokenizer_json_has_as_plain_tokens(tmp_path: Path) -> None:
     state = json.loads(ours("mbart").backend_tokenizer.to_str())
     state["added_tokens"] = [token for token in state["added_tokens"] if "_" not in token["content"]]
@@ -345,6 +370,8 @@ def test_tokenizers_without_languages() -> None:
     assert not hasattr(mine, "lang_code_to_id")
     with pytest.raises(InputError, match="src_lang cannot be set"):
         AutoTokenizer.from_pretrained(folder("t5")).src_lang = "en"
+    with pytest.raises(InputError, match="tgt_lang cannot be set"):
+        AutoTokenizer.from_pretrained(folder("t5"), tgt_lang="en")
     assert mine(text_target="the")["input_ids"] == mine("the")["input_ids"]
 
 

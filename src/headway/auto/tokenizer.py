@@ -21,13 +21,14 @@ class AutoTokenizer:
         """Load the tokenizer of a checkpoint.
 
         ``tokenizer.json`` is authoritative: the ids are those that the ``tokenizers`` library itself gives. Without it,
-        ``vocab.txt`` or ``vocab.json`` with ``merges.txt`` are read.
+        the family's own files are read: ``vocab.txt``, ``vocab.json`` with ``merges.txt``, sentencepiece models,
+        Marian's pair of them, ``tekken.json`` or tiktoken's lines.
 
         Args:
             pretrained_model_name_or_path: a folder, or the id of a repo on the hub.
             revision, subfolder, cache_dir, token, local_files_only, force_download: where and how to find it.
             kwargs: settings that replace the checkpoint's, such as ``padding_side="left"``, ``pad_token="<pad>"``,
-                ``model_max_length=512``, ``do_lower_case=False``, ``add_prefix_space=True``.
+                ``model_max_length=512``, ``do_lower_case=False``, ``add_prefix_space=True``, ``src_lang="de_DE"``.
 
         Raises:
             CheckpointError: there is no such checkpoint.

@@ -51,13 +51,17 @@ class _Asked(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """A batch and how to encode it: all that decides on the ids before padding."""
+    """A batch and how to encode it: all that decides on the ids before padding.
+
+    A ``target`` is written in ``language``, where the model knows languages, or cut by the tokenizer of targets.
+    """
 
     batch: Batch
     add_special_tokens: bool
     truncation: Truncation | None
     overflow: bool
     target: bool
+    language: str | None
 
 
 class _Layout(NamedTuple):
@@ -229,6 +233,7 @@ class Calling(Collating, Translating):
         return BatchEncoding(data, encodings, n_sequences=2 if batch.pairs else 1)
 
     def _plan(self, batch: Batch, asked: _Asked, target: bool) -> tuple[_Job, Padding | None]:
+        language = self._target_code() if target else None
         framed = asked.add_special_tokens and not self._is_framed(batch)
         added = self._backend.num_special_tokens_to_add(batch.pairs) if framed else 0
         truncation = asked.truncation
@@ -240,7 +245,7 @@ class Calling(Collating, Translating):
                 self._tell(f"max_length is given without truncation: {what} to say so.")
         cut = self._truncation(truncation, asked.max_length, asked.stride, added)
         pad = self._padding(asked.padding, asked.max_length, asked.pad_to_multiple_of, asked.padding_side, cut)
-        return _Job(batch, framed, cut, asked.return_overflowing_tokens, target), pad
+        return _Job(batch, framed, cut, asked.return_overflowing_tokens, target, language), pad
 
     def _truncation(self, truncation: object, max_length: int | None, stride: int, added: int) -> Truncation | None:
         strategy = truncation_strategy(truncation)
@@ -270,8 +275,8 @@ class Calling(Collating, Translating):
         """
         rows, _, words, _ = job.batch
         backend = self._target if job.target and self._target is not None else self._backend
-        language = self._target_code() if job.target else None
         encode = backend.encode_batch_fast if fast else backend.encode_batch
+        language = job.language
         try:
             # Truncation and language are states of the shared backend: they are set for one batch, with other threads
             # shut out.

@@ -24,6 +24,11 @@ class Fixed:
 
 
 @dataclass(frozen=True)
+class Outside(Fixed):
+    """These tokens, which the vocabulary proper does not count as its own."""
+
+
+@dataclass(frozen=True)
 class Sentinels:
     """T5's tokens for left-out spans, ``<extra_id_0>`` and so on; their number is the setting ``extra_ids``."""
 
@@ -57,7 +62,10 @@ class LanguageSet:
 
     def tokens(self, config: Mapping[str, Any], listed: Sequence[str]) -> Sequence[str]:
         """Return the tokens in the order of their ids."""
-        return [f"__{code}__" for code in M2M100_CODES[config.get("language_codes") or "m2m100"].split()]
+        name = config.get("language_codes") or "m2m100"
+        if name not in M2M100_CODES:
+            raise TokenizerError(f"language_codes={name!r} is no known set: there are {', '.join(M2M100_CODES)}.")
+        return [f"__{code}__" for code in M2M100_CODES[name].split()]
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ ALBERT = Form(frames.TYPED, text=Cleaned(lower=True), lstrip=True)
 XLNET = Form(frames.CLASS_LAST, text=Cleaned(lower=False), lstrip=True)
 BIG_BIRD = Form(frames.TYPED, lstrip=True)
 DEBERTA = Form(frames.TYPED, lstrip=True)
-DEBERTA_V2 = Form(frames.TYPED, after=(Fixed("[MASK]"),))
+DEBERTA_V2 = Form(frames.TYPED, after=(Outside("[MASK]"),))
 XLM_ROBERTA = Form(frames.DOUBLE, _FAIRSEQ, (_MASK,), lstrip=True)
 CAMEMBERT = Form(frames.DOUBLE, _NOT_USED, (_MASK,), lstrip=True)
 MBART = Form(frames.LANGUAGE_LAST, _FAIRSEQ, (Fixed(MBART_CODES), _MASK), lstrip=True)

@@ -8,7 +8,7 @@ from tokenizers import Regex, normalizers
 from tokenizers import Tokenizer as Backend
 from tokenizers.normalizers import Normalizer
 
-from headway.tokenization.forms import Cleaned, Form, Plain
+from headway.tokenization.forms import Cleaned, Form, Outside, Plain
 from headway.tokenization.frames import surround
 from headway.tokenization.reading import Built, Files, contents, kind_read_by, mark, present, read_ids
 from headway.tokenization.segmenting import Prefix, segmenter
@@ -23,7 +23,7 @@ def read_pieces(files: Files) -> Built:
     start = form.start.resolve(files.config)
     unknown = next(piece.text for piece in model.pieces if piece.type is PieceType.UNKNOWN)
     pieces = [_special(name, unknown) for name in start.names]
-    pieces += [piece for piece in model.pieces[start.piece :] if piece.text != unknown or unknown not in start.names]
+    pieces += model.pieces[start.piece :]
     pieces += _after(form, files, pieces)
     return Built(_build(model, pieces, form, files), kind, rebuilt=True)
 
@@ -73,7 +73,8 @@ def _by_id(model: SentencePiece, ids: Mapping[str, int], files: Files) -> list[P
 
 def _after(form: Form, files: Files, pieces: Iterable[Piece]) -> list[Piece]:
     taken = {piece.text for piece in pieces}
-    names = [name for part in form.after for name in part.tokens(files.config, files.listed)]
+    inside = (part for part in form.after if not isinstance(part, Outside))
+    names = [name for part in inside for name in part.tokens(files.config, files.listed)]
     return [Piece(name, 0.0, PieceType.CONTROL) for name in names if name not in taken]
 
 
@@ -88,6 +89,9 @@ def _build(model: SentencePiece, pieces: list[Piece], form: Form, files: Files) 
     if isinstance(form.text, Cleaned):
         pieces = [_apart(piece) for piece in pieces]
     backend = segmenter(model, pieces, _prefix(model, files.config), _cleaning(form.text, files.config))
+    for part in form.after:
+        if isinstance(part, Outside):
+            backend.add_special_tokens(list(part.tokens(files.config, files.listed)))
     specials = present(files.kind, files.roles, backend.get_vocab(), mask_lstrip=form.lstrip)
     named = {token.content for token in specials.values()}
     control = [piece.text for piece in pieces if piece.type is PieceType.CONTROL and piece.text not in named]

@@ -118,7 +118,7 @@ class Tokenizer(Chatting, Decoding):
             )
         self._target = built.target
         self._written = built.target if built.target is not None and config.get("separate_vocabs") else backend
-        self._set_languages(settings)
+        self._set_languages(settings, overrides)
         names = config.get("model_input_names")
         self.model_input_names = list(names) if names else list(self._input_names(settings.kind))
 
@@ -146,21 +146,21 @@ class Tokenizer(Chatting, Decoding):
                 self._backend.add_special_tokens([token])
         self._roles.update((role, token.content) for role, token in made.items())
 
-    def _set_languages(self, settings: Settings) -> None:
-        config, languages = settings.config, settings.kind.languages if settings.kind else None
-        self._languages, self._langs = languages, {}
-        if settings.kind is None or languages is None:
-            return
-        legacy = languages.legacy if config.get("legacy_behaviour") else None
-        self._language_frame = legacy or languages.frame
-        if not self.lang_code_to_id:  # some files have their tokens in the vocabulary as if they were plain ones
-            known = [token for token in settings.kind.added(config) if self._backend.token_to_id(token) is not None]
-            self._backend.add_special_tokens([token for token in known if languages.code_of(token)])
-        if not self.lang_code_to_id:  # a vocabulary of one's own
-            self._languages = None
-            return
-        self.src_lang = config.get("src_lang") or languages.default
-        if target := config.get("tgt_lang"):
+    def _set_languages(self, settings: Settings, overrides: Mapping[str, Any]) -> None:
+        config, kind = settings.config, settings.kind
+        self._languages, self._langs = kind.languages if kind else None, {}
+        if kind is not None and self._languages is not None and not self.lang_code_to_id:
+            # Some files have languages in the vocabulary as if they were plain tokens; a user's own may have none.
+            known = [token for token in kind.added(config) if self._languages.code_of(token)]
+            self._backend.add_special_tokens([token for token in known if self._backend.token_to_id(token) is not None])
+            self._languages = self._languages if self.lang_code_to_id else None
+        if self._languages is not None:
+            legacy = self._languages.legacy if config.get("legacy_behaviour") else None
+            self._language_frame = legacy or self._languages.frame
+        said = overrides if self._languages is None else config
+        if source := said.get("src_lang") or (self._languages and self._languages.default):
+            self.src_lang = source
+        if target := said.get("tgt_lang"):
             self.tgt_lang = target
 
     def _input_names(self, kind: Kind | None) -> tuple[str, ...]:
