@@ -69,6 +69,9 @@ FAMILIES = {
     ),
     "gemma": Family("GemmaTokenizer", "gemma", "tokenizer.model", _GEMMA, _BOS),
     "pegasus": Family("PegasusTokenizer", "pegasus", _SPIECE, _T5, exact=False),
+    "big bird": Family(
+        "BigBirdTokenizer", "big_bird", _SPIECE, {**_T5, "control_symbols": "<s>,[CLS],[SEP],[MASK]"}, exact=False
+    ),
     "xlnet": Family("XLNetTokenizer", "xlnet", _SPIECE, {"control_symbols": "<cls>,<sep>,<pad>,<mask>"}, exact=False),
 }  # fmt: skip
 

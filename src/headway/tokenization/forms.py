@@ -98,9 +98,13 @@ class Plain:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """ALBERT's and XLNet's texts: one kind of quotes, accents and case as set, and commas apart from digits."""
+    """ALBERT's and XLNet's texts: one kind of quotes, accents and case as set, and commas apart from digits.
 
-    lower: bool
+    ``lower`` and ``accents`` are what the settings ``do_lower_case`` and ``keep_accents`` are where nothing is said.
+    """
+
+    lower: bool = False
+    accents: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ T5 = Form(frames.END, after=(Sentinels(100),))
 MT5 = Form(frames.END, after=(Sentinels(0),))
 BYT5 = Form(frames.END, after=(Sentinels(125, falling=False),))
 ALBERT = Form(frames.TYPED, text=Cleaned(lower=True), lstrip=True)
-XLNET = Form(frames.CLASS_LAST, text=Cleaned(lower=False), lstrip=True)
+XLNET = Form(frames.CLASS_LAST, text=Cleaned(), lstrip=True)
+FNET = Form(frames.TYPED, text=Cleaned(accents=True), lstrip=True)
 BIG_BIRD = Form(frames.TYPED, lstrip=True)
 DEBERTA = Form(frames.TYPED, lstrip=True)
 DEBERTA_V2 = Form(frames.TYPED, after=(Outside("[MASK]"),))

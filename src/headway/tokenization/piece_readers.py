@@ -116,7 +116,7 @@ def _cleaning(text: Plain | Cleaned, config: Mapping[str, Any]) -> list[Normaliz
     if config.get("remove_space", True):
         steps.append(normalizers.Replace(Regex(r"\s+"), " "))
     steps += [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
-    if not config.get("keep_accents", False):
+    if not config.get("keep_accents", text.accents):
         steps += [normalizers.NFKD(), normalizers.StripAccents()]
     return [*steps, normalizers.Lowercase()] if config.get("do_lower_case", text.lower) else steps
 
