@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from test_tokenizer_made import temporary_folder
 
+from headway.auto.tokenizer import AutoTokenizer
 from headway.tokenization.sentencepiece import PieceType, read_sentencepiece
 
 WORDS = (  # of a dozen scripts
@@ -95,9 +96,16 @@ def transformers() -> Any:
     return library
 
 
-@cache
-def saved(name: str, **options: Any) -> Path:
-    """Return a folder with a model in the file ``name``."""
-    path = temporary_folder()
-    (path / name).write_bytes(model(**options))
-    return path
+def assert_saved(mine: Any, path: Path) -> None:
+    """Check that headway and transformers read what ``mine`` saves to the same ids."""
+    mine.save_pretrained(path)
+    again, expected = AutoTokenizer.from_pretrained(path), transformers().AutoTokenizer.from_pretrained(path)
+    batch = texts(specials=True)[:600]
+    for tokenizer in (again, expected):
+        assert tokenizer(batch)["input_ids"] == mine(batch)["input_ids"]
+        assert dict(tokenizer(["a"], ["b"])) == dict(mine(["a"], ["b"]))
+        assert tokenizer.special_tokens_map == mine.special_tokens_map
+        assert tokenizer.decode(tokenizer("the 日 dog")["input_ids"]) == mine.decode(mine("the 日 dog")["input_ids"])
+    again.save_pretrained(path / "twice")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (path / name).read_bytes() == (path / "twice" / name).read_bytes()
