@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headway.layouts import FusedColumns, FusedRows, Interleaved, Reshaped, Same, Transposed
+from headway.layouts import FusedColumns, FusedGroups, FusedRows, Interleaved, Reshaped, Same, Transposed
 
 sizes = st.integers(1, 5)
 
@@ -56,6 +56,19 @@ def test_reshaped_is_an_inverse(leading: int, shape: list[int]) -> None:
     (part,) = layout.load(stored)
     assert tuple(part.shape) == tuple(shape)
     assert torch.equal(layout.save([part]), stored)
+
+
+@given(groups=sizes, queries=sizes, width=sizes, inputs=sizes)
+def test_fused_groups_are_inverses(groups: int, queries: int, width: int, inputs: int) -> None:
+    layout, count = FusedGroups(width, queries), groups * (queries + 2) * width
+    for stored in (torch.randn(count, inputs), torch.randn(count)):
+        loaded = layout.load(stored)
+        assert [len(part) for part in loaded] == [groups * queries * width, groups * width, groups * width]
+        assert torch.equal(layout.save(loaded), stored)
+    q, k, v = (part.view(groups, -1).tolist() for part in layout.load(torch.arange(count)))
+    for group in range(groups):
+        first = group * (queries + 2) * width
+        assert q[group] + k[group] + v[group] == list(range(first, first + (queries + 2) * width))
 
 
 @given(heads=sizes, before=st.integers(0, 3), pairs=st.integers(1, 4), after=st.integers(0, 3), inputs=sizes)
