@@ -1,6 +1,6 @@
 """BLOOM (Le Scao et al. 2022, arXiv:2211.05100): pre-norm decoder with ALiBi and a norm after its embeddings."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from headway import spec
 from headway.config import PreTrainedConfig
@@ -12,11 +12,7 @@ from headway.registry import Family, register
 
 class BloomConfig(PreTrainedConfig):
     model_type = "bloom"
-    attribute_map = {
-        "num_hidden_layers": "n_layer",
-        "num_attention_heads": "n_head",
-        "n_embed": "hidden_size",
-    }
+    attribute_map: ClassVar[dict[str, str]] = {"n_embed": "hidden_size"}
 
     vocab_size: int = 250880
     hidden_size: int = 64

@@ -1,6 +1,6 @@
 """Falcon (Almazrouei et al. 2023, arXiv:2311.16867): shared keys and values; one norm, two, or parts in sequence."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from headway import spec
 from headway.config import PreTrainedConfig
@@ -13,7 +13,7 @@ from headway.rope import rotary
 
 class FalconConfig(PreTrainedConfig):
     model_type = "falcon"
-    attribute_map = {"n_embed": "hidden_size"}
+    attribute_map: ClassVar[dict[str, str]] = {"n_embed": "hidden_size"}
 
     vocab_size: int = 65024
     hidden_size: int = 4544

@@ -12,8 +12,6 @@ from headway.windows import windows
 
 class GPTNeoConfig(PreTrainedConfig):
     model_type = "gpt_neo"
-    attribute_map = {"num_attention_heads": "num_heads", "num_hidden_layers": "num_layers"}
-
     vocab_size: int = 50257
     max_position_embeddings: int = 2048
     hidden_size: int = 2048
