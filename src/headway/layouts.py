@@ -75,6 +75,57 @@ class FusedRows:
 
 
 @dataclass(frozen=True)
+class FusedGroups:
+    """Queries, keys and values by groups of heads: the rows of ``queries`` query heads, of their key, of their value.
+
+    One query head a group is the layout of multi-head attention (GPT-NeoX), all of them in one group that of
+    multi-query attention.
+    """
+
+    head_width: int
+    queries: int = 1
+
+    def load(self, stored: Any) -> list[Any]:
+        groups = stored.unflatten(0, (-1, self.queries + 2, self.head_width))
+        return [groups[:, : self.queries].flatten(0, 2), groups[:, -2].flatten(0, 1), groups[:, -1].flatten(0, 1)]
+
+    def save(self, parts: list[Any]) -> Any:
+        import torch
+
+        heads = (self.queries, 1, 1)
+        groups = [part.unflatten(0, (-1, count, self.head_width)) for part, count in zip(parts, heads, strict=True)]
+        return torch.cat(groups, dim=1).flatten(0, 2)
+
+
+@dataclass(frozen=True)
+class Interleaved:
+    """Rows that rotary positions turn in neighbouring pairs (0 with 1, 2 with 3), brought into halves (0 with half).
+
+    Of every ``head_width`` rows, ``width`` from ``start`` on are turned. Queries and keys that are both brought into
+    halves have the same products, so that one rotation serves both kinds of checkpoints.
+    """
+
+    head_width: int
+    width: int
+    start: int = 0
+
+    def load(self, stored: Any) -> list[Any]:
+        return [self._swapped(stored, (self.width // 2, 2))]
+
+    def save(self, parts: list[Any]) -> Any:
+        return self._swapped(parts[0], (2, self.width // 2))
+
+    def _swapped(self, rows: Any, grid: tuple[int, int]) -> Any:
+        """``rows`` with those that are turned, seen as a ``grid`` of them, in the order of its columns."""
+        import torch
+
+        heads = rows.unflatten(0, (-1, self.head_width))
+        before, turned, after = heads.split((self.start, self.width, self.head_width - self.start - self.width), dim=1)
+        turned = turned.unflatten(1, grid).transpose(1, 2).flatten(1, 2)
+        return torch.cat((before, turned, after), dim=1).flatten(0, 1)
+
+
+@dataclass(frozen=True)
 class Reshaped:
     """A tensor stored with axes of length one in front, such as a class token ``[1, 1, width]``."""
 

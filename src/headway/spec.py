@@ -36,7 +36,14 @@ class ZeroCenteredRMSNorm:
     eps: float
 
 
-Norm = LayerNorm | RMSNorm | ZeroCenteredRMSNorm
+@dataclass(frozen=True)
+class BareLayerNorm:
+    """``LayerNorm`` without weight and bias."""
+
+    eps: float
+
+
+Norm = LayerNorm | RMSNorm | ZeroCenteredRMSNorm | BareLayerNorm
 
 # --- positions ----------------------------------------------------------------------------------------------------
 
@@ -152,7 +159,25 @@ class RelativeTable:
     norm: Norm | None = None
 
 
-Position = Rotary | RelativeBias | LayerBias | RelativeTable
+@dataclass(frozen=True)
+class Alibi:
+    """Scores fall with the distance to the key, by a slope for each head (Press et al. 2021, arXiv:2108.12409)."""
+
+    slopes: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class RoundedAlibi:
+    """ALiBi as Falcon was trained with it: slope times the key's position, rounded to bfloat16, times ``scale``.
+
+    What all keys of a query gain cancels in the softmax, so that the rounding alone is other than ``Alibi``.
+    """
+
+    slopes: tuple[float, ...]
+    scale: float
+
+
+Position = Rotary | RelativeBias | LayerBias | RelativeTable | Alibi | RoundedAlibi
 
 # --- token mixers -------------------------------------------------------------------------------------------------
 
@@ -258,7 +283,28 @@ class Sandwich:
     norm: Norm
 
 
-Residual = PreNorm | PostNorm | Sandwich
+@dataclass(frozen=True)
+class NormedResidual:
+    """``norm(x) + f(norm(x))`` for every part."""
+
+    norm: Norm
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """``x + mixer(norm(x)) + mlp(norm(x))``: both parts read one norm (Wang and Komatsuzaki 2021, GPT-J)."""
+
+    norm: Norm
+
+
+@dataclass(frozen=True)
+class ParallelNorms:
+    """``x + mixer(norm(x)) + mlp(norm'(x))``: each part reads its own norm (Black et al. 2022, arXiv:2204.06745)."""
+
+    norm: Norm
+
+
+Residual = PreNorm | PostNorm | Sandwich | NormedResidual | Parallel | ParallelNorms
 
 
 @dataclass(frozen=True)
@@ -306,8 +352,25 @@ class Rounded:
 
 
 @dataclass(frozen=True)
+class ProjectSum:
+    """The sum of all vectors, after its norm, is brought to the stack's width."""
+
+    bias: bool = True
+
+
+@dataclass(frozen=True)
+class ProjectTokens:
+    """The token vectors alone are brought to the stack's width, before others of that width are added."""
+
+    bias: bool = False
+
+
+Projection = ProjectSum | ProjectTokens
+
+
+@dataclass(frozen=True)
 class Embed:
-    """Token ids to vectors of ``width`` channels, projected to the stack's width where that differs.
+    """Token ids to vectors of ``width`` channels, projected by ``project`` to the stack's width where that differs.
 
     ``scale`` multiplies the token vectors before positions and types are added.
     """
@@ -319,6 +382,7 @@ class Embed:
     norm: Norm | None = None
     scale: float | Rounded = 1.0
     dropout: float = 0.0
+    project: Projection = ProjectSum()
 
 
 @dataclass(frozen=True)
@@ -345,7 +409,10 @@ class Pooler:
 
 @dataclass(frozen=True)
 class Stack:
-    """Layers over an input. ``order`` names the layer run at each step where layers are shared."""
+    """Layers over an input. ``order`` names the layer run at each step where layers are shared.
+
+    ``out`` is the width that a linear layer without bias brings the last states to (None: they keep ``width``).
+    """
 
     width: int
     embed: Embed | Patches
@@ -353,6 +420,7 @@ class Stack:
     norm: Norm | None = None
     order: tuple[int, ...] | None = None
     dropout: float = 0.0
+    out: int | None = None
 
 
 @dataclass(frozen=True)
@@ -517,6 +585,13 @@ def decoding(layer: Layer) -> Layer:
     """``layer`` in a decoder: each token sees those before it and, through a mixer of the same shape, the memory."""
     assert isinstance(layer.mixer, Attention)
     return replace(layer, mixer=replace(layer.mixer, causal=True), cross=replace(layer.mixer, position=None))
+
+
+def alibi_slopes(heads: int) -> tuple[float, ...]:
+    """Press et al.'s slopes: 2 ** (-8 i / n) for n heads, a power of 2; further heads get every other one of 2 n."""
+    power = 1 << heads.bit_length() - 1
+    first = (2 ** (-8 * i / power) for i in range(1, power + 1))
+    return (*first, *(2 ** (-4 * i / power) for i in range(1, 2 * (heads - power), 2)))
 
 
 def repeat(layer: Layer, count: int) -> tuple[Layer, ...]:

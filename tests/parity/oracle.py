@@ -20,6 +20,7 @@ import transformers
 from safetensors.torch import load_file
 from torch.nn import functional as F
 from transformers.models.auto import modeling_auto
+from transformers.models.falcon.modeling_falcon import FalconAttention
 
 from headway.models.assemble import model_class
 from headway.models.encoder_decoder import EncoderDecoderModel
@@ -51,7 +52,22 @@ UNSHIFTED = {(name, "causal-lm") for name in ("bart", "mbart", "marian", "pegasu
 
 # Parameters that transformers stores and no pass of it reads: where embeddings are not tied, a bias beside the output
 # layer's own and a table beside those of encoder and decoder. headway has them neither in the model nor in its files.
-UNREAD = ("cls.predictions.bias", "predictions.bias", "lm_head.bias", "shared.weight", "model.shared.weight")
+# Each stands with the name of what is read in its place.
+UNREAD = {
+    **{f"{head}.bias": f"{head}.decoder.bias" for head in ("cls.predictions", "predictions", "lm_head")},
+    **{f"{path}shared.weight": f"{path}decoder.embed_tokens.weight" for path in ("", "model.")},
+}
+
+# Where transformers computes attention step by step, the one way that gives weights, it adds Falcon's ALiBi to the
+# scores a second time: it is part of the mask already. Its other ways add it once, as Falcon was trained.
+_twice = FalconAttention.forward
+
+
+def _once(self: Any, hidden_states: torch.Tensor, alibi: torch.Tensor | None, *args: Any, **kwargs: Any) -> Any:
+    return _twice(self, hidden_states, None if alibi is None else torch.zeros_like(alibi), *args, **kwargs)
+
+
+FalconAttention.forward = _once
 
 # Small values for the fields that configs have, whatever the family.
 TINY: dict[str, Any] = {
@@ -68,6 +84,9 @@ TINY: dict[str, Any] = {
     "embedding_size": 16,
     "type_vocab_size": 3,
     "num_local_experts": 4,
+    "rotary_dim": 4,
+    "attention_types": [[["global", "local", "local"], 1]],
+    "window_size": 4,
     "relative_attention_num_buckets": 8,
     "relative_attention_max_distance": 12,
     "image_size": 12,
@@ -206,9 +225,10 @@ class Pair:
     @property
     def unread(self) -> set[str]:
         """The names of ``stored`` that stand for nothing, or for what is computed."""
-        tied = getattr(self.theirs.config, "tie_word_embeddings", True)
-        computed = {name for name, parameter in self.theirs.named_parameters() if not parameter.requires_grad}
-        return (computed if tied else {*computed, *UNREAD}) & {*self.stored}
+        found = {name for name, parameter in self.theirs.named_parameters() if not parameter.requires_grad}
+        if not getattr(self.theirs.config, "tie_word_embeddings", True):
+            found |= {name for name, read in UNREAD.items() if read in self.stored}
+        return found & {*self.stored}
 
     def oracle(self, **inputs: Any) -> Any:
         """The oracle's output, with the loss that headway computes too."""

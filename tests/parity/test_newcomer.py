@@ -12,12 +12,13 @@ CELLS = ("base", "causal-lm", "question-answering", "sequence-classification")
 FILES = ("outputs", "padding", "recorded", "gradients", "round_trip", "decoding", "labels", "holes")
 
 
-@pytest.mark.parametrize("family", ["opt"])
+@pytest.mark.parametrize("family", ["biogpt"])
 def test_the_suite_finds_it(family: str) -> None:
     assert len((HERE / "newcomer" / f"{family}.py").read_text().splitlines()) < 80
     command = [sys.executable, "-m", "pytest", str(HERE), "-p", f"parity.newcomer.{family}", "-k", f"{family}-", "-rA"]
     command += ["-p", "no:xdist", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(HERE.parent)}, capture_output=True, text=True)
+    path = os.pathsep.join((str(HERE.parent), os.environ.get("PYTHONPATH", "")))
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     passed = [line for line in done.stdout.splitlines() if line.startswith("PASSED")]
     for file in FILES:

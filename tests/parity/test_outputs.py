@@ -82,13 +82,16 @@ def test_given_positions(cell: Cell) -> None:
     assert_close(both.ours(**inputs, position_ids=positions), theirs)
 
 
-# Families whose embeddings transformers multiplies by the mask, so that it must be one number a token.
-ONE_A_TOKEN = ("deberta-v2",)
+# Families whose embeddings transformers multiplies by the mask, or whose positions it counts from it, so that it must
+# be one number a token.
+ONE_A_TOKEN = ("deberta-v2", "bloom")
+# Families whose own causal mask transformers adds to the one given.
+CAUSAL_BESIDES = ("gpt_neo",)
 
 
 def takes_masks(cell: Cell) -> bool:
     """Does the oracle follow a mask that says for each query which keys it sees?"""
-    return not (cell.sees or cell.has_encoder_and_decoder or cell.model_type in ONE_A_TOKEN)
+    return not (cell.sees or cell.has_encoder_and_decoder or cell.model_type in (*ONE_A_TOKEN, *CAUSAL_BESIDES))
 
 
 @every_cell(lambda cell: cell.task == "base" and cell.variant == "plain" and takes_masks(cell))

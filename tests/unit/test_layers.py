@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -106,13 +106,17 @@ def test_gradients_of_sinks(name: str, queries: int, keys: int) -> None:
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
 
 
+SLOPES = spec.alibi_slopes(4)
 ATTENTION = spec.Attention(4, 8, kv_heads=2, causal=True, position=spec.Rotary(8))
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"qk_norm": spec.RMSNorm(1e-6)}, {"softcap": 2.0}, {"sinks": True}, {"sinks": True, "window": 3}],
-    ids=["qk-norm", "softcap", "sinks", "sinks-window"],
+    [
+        *({"qk_norm": spec.RMSNorm(1e-6)}, {"softcap": 2.0}, {"sinks": True}, {"sinks": True, "window": 3}),
+        *({"position": spec.Alibi(SLOPES)}, {"position": spec.RoundedAlibi((0.7, 0.5, 0.3, 0.1), 0.5)}),
+    ],
+    ids=["qk-norm", "softcap", "sinks", "sinks-window", "alibi", "rounded-alibi"],
 )
 @pytest.mark.parametrize("name", KERNELS)
 @torch.no_grad()
@@ -172,6 +176,36 @@ def test_which_keys_a_query_sees(window: int | None, causal: bool, queries: int,
     assert row_mask(run, Rule(causal, window, None), queries, keys)[0] is mask, "made once a pass"
 
 
+def test_slopes_of_alibi() -> None:
+    assert spec.alibi_slopes(8) == tuple(2.0**-i for i in range(1, 9))
+    assert spec.alibi_slopes(1) == (2.0**-8,)
+    # Heads beyond a power of two get the slopes between: every other one of twice as many heads.
+    assert spec.alibi_slopes(12) == spec.alibi_slopes(8) + spec.alibi_slopes(16)[:8:2]
+    for heads in range(1, 70):
+        assert len(set(spec.alibi_slopes(heads))) == heads
+
+
+@torch.no_grad()
+def test_alibi_is_a_slope_times_the_distance() -> None:
+    like = torch.zeros(1, dtype=torch.float64)
+    run = Run(Batch(1, 5, CPU), eager)
+    distance = (torch.arange(5)[:, None] - torch.arange(5)).abs()
+    bias = build(spec.Alibi((0.5, 0.25))).prepare(run, like).rows(5, 5)
+    assert torch.equal(bias, -torch.tensor([0.5, 0.25], dtype=torch.float64)[None, :, None, None] * distance)
+    # Where nothing is rounded, bias by position and bias by distance give the same weights.
+    rounded = build(spec.RoundedAlibi((1.0, 0.5), 0.5)).prepare(run, like).rows(5, 5)
+    hidden = torch.ones(5, 5).triu(1).bool()
+    torch.testing.assert_close(*(b.masked_fill(hidden, -math.inf).softmax(-1) for b in (bias, rounded)))
+    # 259 has no bfloat16 of its own.
+    assert build(spec.RoundedAlibi((1.0,), 1.0)).prepare(run, like).rows(1, 260)[..., -1].item() == 260
+
+
+def test_parts_side_by_side_have_no_memory() -> None:
+    attention, residual = spec.Attention(2, 4), spec.Parallel(spec.LayerNorm(1e-5))
+    with pytest.raises(ConfigError, match="no place for a memory"):
+        build(spec.Layer(attention, spec.Mlp(8, "gelu"), residual, attention), 8, ())
+
+
 # --- norms, activations, channel mixers ---------------------------------------------------------------------------
 
 
@@ -183,6 +217,7 @@ def test_norms(dtype: torch.dtype) -> None:
     expected = (wide - wide.mean(-1, keepdim=True)) / (wide.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
     tolerance = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 0.05, "atol": 0.05}
     torch.testing.assert_close(layer(x).double(), expected * layer.weight.double() + layer.bias.double(), **tolerance)
+    torch.testing.assert_close(build(spec.BareLayerNorm(1e-5), 8)(x).double(), expected, **tolerance)
     expected = wide / (wide.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt()
     torch.testing.assert_close(rms(x).double(), expected * rms.weight.double(), **tolerance)
     zero = drawn(build(spec.ZeroCenteredRMSNorm(1e-6), 8)).to(dtype)
@@ -211,7 +246,8 @@ def test_a_scale_of_token_vectors_is_rounded_where_the_family_does_so() -> None:
 @torch.no_grad()
 def test_arrangements_of_norms() -> None:
     x, run = torch.randn(1, 3, 8), Run(Batch(1, 3, CPU), eager)
-    for residual, norms in ((spec.PreNorm, 2), (spec.PostNorm, 2), (spec.Sandwich, 4)):
+    for residual in get_args(spec.Residual):
+        norms = {spec.Sandwich: 4, spec.Parallel: 1}.get(residual, 2)
         layer = spec.Layer(spec.Attention(2, 4), spec.Mlp(8, "gelu"), residual(spec.RMSNorm(1e-6)))
         built = drawn(build(layer, 8, ()))
         assert sum("norm" in name for name, _ in built.named_parameters()) == norms
@@ -223,6 +259,13 @@ def test_arrangements_of_norms() -> None:
             case spec.PostNorm:
                 middle = built.attn_norm(x + attn(x))
                 expected = built.mlp_norm(middle + mlp(middle))
+            case spec.NormedResidual:
+                middle = (normed := built.attn_norm(x)) + attn(normed)
+                expected = (normed := built.mlp_norm(middle)) + mlp(normed)
+            case spec.Parallel:
+                expected = x + attn(built.attn_norm(x)) + mlp(built.attn_norm(x))
+            case spec.ParallelNorms:
+                expected = x + attn(built.attn_norm(x)) + mlp(built.mlp_norm(x))
             case _:
                 middle = x + built.attn_out_norm(attn(built.attn_norm(x)))
                 expected = middle + built.mlp_out_norm(mlp(built.mlp_norm(middle)))
@@ -315,7 +358,7 @@ def test_every_spec_that_a_family_uses_has_a_builder() -> None:
         walk(family.architecture(small_config(model_type)))
     built = {spec.LayerNorm, spec.RMSNorm, spec.Attention, spec.Mlp, spec.GatedMlp, spec.Layer, spec.Stack, spec.Embed}
     assert built <= used
-    described = {spec.PreNorm, spec.PostNorm, spec.Sandwich}
+    described = {*get_args(spec.Residual), *get_args(spec.Projection)}
     described |= {spec.TokenTypes, spec.TypesAsTokens, spec.Rounded, spec.StartToken, spec.LastTokenFirst}
     scaling = {kind for kind in used if kind.__name__.startswith("Rope")}
     assert used - described - scaling <= set(builders._builders)

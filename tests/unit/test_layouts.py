@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headway.layouts import FusedColumns, FusedRows, Reshaped, Same, Transposed
+from headway.layouts import FusedColumns, FusedGroups, FusedRows, Interleaved, Reshaped, Same, Transposed
 
 sizes = st.integers(1, 5)
 
@@ -56,3 +56,31 @@ def test_reshaped_is_an_inverse(leading: int, shape: list[int]) -> None:
     (part,) = layout.load(stored)
     assert tuple(part.shape) == tuple(shape)
     assert torch.equal(layout.save([part]), stored)
+
+
+@given(groups=sizes, queries=sizes, width=sizes, inputs=sizes)
+def test_fused_groups_are_inverses(groups: int, queries: int, width: int, inputs: int) -> None:
+    layout, count = FusedGroups(width, queries), groups * (queries + 2) * width
+    for stored in (torch.randn(count, inputs), torch.randn(count)):
+        loaded = layout.load(stored)
+        assert [len(part) for part in loaded] == [groups * queries * width, groups * width, groups * width]
+        assert torch.equal(layout.save(loaded), stored)
+    q, k, v = (part.view(groups, -1).tolist() for part in layout.load(torch.arange(count)))
+    for group in range(groups):
+        first = group * (queries + 2) * width
+        assert q[group] + k[group] + v[group] == list(range(first, first + (queries + 2) * width))
+
+
+@given(heads=sizes, before=st.integers(0, 3), pairs=st.integers(1, 4), after=st.integers(0, 3), inputs=sizes)
+def test_interleaved_is_an_inverse(heads: int, before: int, pairs: int, after: int, inputs: int) -> None:
+    width = before + 2 * pairs + after
+    layout = Interleaved(width, 2 * pairs, before)
+    for stored in (torch.randn(heads * width, inputs), torch.randn(heads * width)):
+        (part,) = layout.load(stored)
+        assert torch.equal(layout.save([part]), stored)
+    (numbers,) = layout.load(torch.arange(heads * width))
+    turned = torch.arange(before, before + 2 * pairs)
+    for head, found in enumerate(numbers.view(heads, width) - torch.arange(heads)[:, None] * width):
+        assert found[:before].tolist() == list(range(before)), head
+        assert found[before : before + 2 * pairs].tolist() == [*turned[0::2].tolist(), *turned[1::2].tolist()]
+        assert found[before + 2 * pairs :].tolist() == list(range(before + 2 * pairs, width))

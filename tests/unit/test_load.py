@@ -269,6 +269,35 @@ def test_buffers_of_old_files_are_ignored(tmp_path: Path, said: Callable[[], lis
     assert said() == []
 
 
+@pytest.mark.parametrize(
+    ("model_type", "buffers"),
+    [
+        ("gptj", ("transformer.h.1.attn.bias", "transformer.h.1.attn.masked_bias")),
+        ("gpt_neo", ("transformer.h.1.attn.attention.bias", "transformer.h.1.attn.attention.masked_bias")),
+        ("gpt_neox", tuple(f"gpt_neox.layers.1.attention.{x}" for x in ("bias", "masked_bias", "rotary_emb.inv_freq"))),
+        ("falcon", ("transformer.h.1.self_attention.rotary_emb.inv_freq",)),
+        ("opt", ("model.decoder.version",)),
+        ("phi", ("model.layers.1.self_attn.rotary_emb.inv_freq",)),
+    ],
+)
+def test_buffers_of_older_decoders_are_ignored(model_type: str, buffers: tuple[str, ...], tmp_path: Path) -> None:
+    folder = small_checkpoint(tmp_path / "x", model_type, "causal-lm")
+    rewrite(folder, lambda held: held.update({name: torch.ones(4) for name in buffers}))
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    assert set(model.load_report.ignored) == set(buffers)
+    assert model.load_report.clean
+
+
+@pytest.mark.parametrize("stored", ["embed_out.weight", "lm_head.weight"])
+def test_an_output_layer_of_two_names(stored: str, tmp_path: Path) -> None:
+    folder = small_checkpoint(tmp_path / "x", "gpt_neox", "causal-lm")
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    rewrite(folder, lambda held: held.update({stored: held.pop("embed_out.weight")}))
+    again = AutoModelForCausalLM.from_pretrained(folder)
+    assert again.load_report.clean
+    assert same_state(again, model)
+
+
 def test_keys_that_nothing_uses_are_left_over(bare: Path) -> None:
     rewrite(bare, lambda held: held.update({"pooler.extra": torch.ones(1), "cls.x.weight": torch.ones(1)}))
     model, info = AutoModel.from_pretrained(bare, output_loading_info=True)

@@ -1,5 +1,6 @@
 """GPT-2 (Radford et al. 2019): pre-norm decoder with learned positions; its files hold transposed, fused weights."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from headway import spec
@@ -29,18 +30,33 @@ class GPT2Config(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 50256
 
 
+def mlp(c: Any) -> spec.Mlp:
+    return spec.Mlp(c.intermediate_size or 4 * c.hidden_size, c.activation_function)
+
+
+def decoder(c: Any, layers: tuple[spec.Layer, ...], positions: spec.Learned | None, dropout: float) -> spec.Decoder:
+    """The decoder that GPT-2 and its descendants share, around ``layers``."""
+    embed = spec.Embed(c.vocab_size, c.hidden_size, positions, spec.TypesAsTokens(), dropout=dropout)
+    return spec.Decoder(spec.Stack(c.hidden_size, embed, layers, spec.LayerNorm(c.layer_norm_epsilon)))
+
+
 def architecture(c: Any) -> spec.Decoder:
     norm, width = spec.LayerNorm(c.layer_norm_epsilon), spec.head_width(c.n_embd, c.n_head)
-    mlp = spec.Mlp(c.n_inner or 4 * c.n_embd, c.activation_function)
 
     def layer(index: int) -> spec.Layer:
         scale = (width**-0.5 if c.scale_attn_weights else 1.0) / (index + 1 if c.scale_attn_by_inverse_layer_idx else 1)
         attention = spec.Attention(c.n_head, width, causal=True, scale=scale, dropout=c.attn_pdrop)
         cross = spec.Attention(c.n_head, width, scale=scale, dropout=c.attn_pdrop) if c.add_cross_attention else None
-        return spec.Layer(attention, mlp, spec.PreNorm(norm), cross, c.resid_pdrop)
+        return spec.Layer(attention, mlp(c), spec.PreNorm(norm), cross, c.resid_pdrop)
 
-    embed = spec.Embed(c.vocab_size, c.n_embd, spec.Learned(c.n_positions), spec.TypesAsTokens(), dropout=c.embd_pdrop)
-    return spec.Decoder(spec.Stack(c.n_embd, embed, tuple(map(layer, range(c.n_layer))), norm))
+    return decoder(c, tuple(map(layer, range(c.n_layer))), spec.Learned(c.n_positions), c.embd_pdrop)
+
+
+def named(layer: Mapping[Any, Any], *attentions: str) -> Names:
+    """The table around the rows of one layer; older files hold masks in its ``attentions``."""
+    rows = {"embed.tokens": "wte", "embed.positions": "wpe", "norm": "ln_f", **each("layers.{i}", "h.{i}", layer)}
+    masks = tuple(f"h.{{i}}.{attention}.{mask}" for attention in attentions for mask in ("bias", "masked_bias"))
+    return Names("transformer", rows, ignore=masks)
 
 
 def names(c: Any) -> Names:
@@ -56,11 +72,7 @@ def names(c: Any) -> Names:
         "mlp.down": Stored("mlp.c_proj", Transposed()),
         "mlp_norm": "ln_2",
     }
-    return Names(
-        "transformer",
-        {"embed.tokens": "wte", "embed.positions": "wpe", "norm": "ln_f", **each("layers.{i}", "h.{i}", layer)},
-        ignore=tuple(f"h.{{i}}.{mask}" for mask in ("attn.bias", "attn.masked_bias", "crossattention.bias")),
-    )
+    return named(layer, "attn", "crossattention")
 
 
 register(Family(GPT2Config, "GPT2", architecture, names, classes={"causal-lm": "GPT2LMHeadModel"}))

@@ -158,7 +158,7 @@ def width_read(kind: spec.Read, backbone: spec.Backbone) -> int:
         return backbone.encoder.width if isinstance(kind, spec.EncoderTokens) else backbone.decoder.width
     if isinstance(kind, spec.Pooled) and not isinstance(backbone, spec.Decoder) and backbone.pooler is not None:
         return backbone.pooler.width
-    return backbone.stack.width
+    return backbone.stack.out or backbone.stack.width
 
 
 def pooled_or_first(backbone: spec.Encoder | spec.VisionEncoder) -> spec.Read:

@@ -6,6 +6,6 @@ Importing the package enters every module in the table of builders.
 from headway.nn import embed, layer, mlp, norm, stack
 from headway.nn.attention import standard
 from headway.nn.mixers import disentangled
-from headway.nn.positions import absolute, bias, rotary
+from headway.nn.positions import absolute, alibi, bias, rotary
 
-__all__ = ["absolute", "bias", "disentangled", "embed", "layer", "mlp", "norm", "rotary", "stack", "standard"]
+__all__ = ["absolute", "alibi", "bias", "disentangled", "embed", "layer", "mlp", "norm", "rotary", "stack", "standard"]

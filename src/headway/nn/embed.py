@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -33,11 +35,13 @@ class Embed(nn.Module):
         super().__init__()
         self.tokens = Embedding(embed.vocabulary, embed.width) if own_tokens else None
         positions, types = embed.positions, embed.types
-        self.positions = None if positions is None else build(positions, embed.width)
-        self.types = Embedding(types.count, embed.width) if isinstance(types, spec.TokenTypes) else None
+        self.project: Any = None if embed.width == width else Linear(embed.width, width, embed.project.bias)
+        self.projects_tokens = self.project is not None and isinstance(embed.project, spec.ProjectTokens)
+        inner = width if self.projects_tokens else embed.width
+        self.positions = None if positions is None else build(positions, inner)
+        self.types = Embedding(types.count, inner) if isinstance(types, spec.TokenTypes) else None
         self.types_as_tokens = isinstance(types, spec.TypesAsTokens)
-        self.norm = None if embed.norm is None else build(embed.norm, embed.width)
-        self.project = None if embed.width == width else Linear(embed.width, width)
+        self.norm = None if embed.norm is None else build(embed.norm, inner)
         self.scale = embed.scale
         self.dropout = embed.dropout
 
@@ -77,6 +81,8 @@ class Embed(nn.Module):
             x = x * torch.tensor(self.scale.value, dtype=x.dtype)
         elif self.scale != 1.0:
             x = x * self.scale
+        if self.projects_tokens:
+            x = self.project(x)
         if self.types is not None:
             x = x + (
                 self.types.weight[0] if types is None else look_up(self.types, batch.pack(types), "token_type_ids")
@@ -91,7 +97,7 @@ class Embed(nn.Module):
             x = self.norm(x)
         if self.training and self.dropout:
             x = F.dropout(x, self.dropout)
-        return x if self.project is None else self.project(x)
+        return x if self.project is None or self.projects_tokens else self.project(x)
 
 
 @builds(spec.Patches)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headway import spec
+from headway.errors import ConfigError
 from headway.nn.activations import activation
 from headway.nn.attention.standard import CrossAttention
 from headway.nn.builders import build, builds
@@ -26,7 +27,7 @@ class Layer(nn.Module):
         self.cross: Any = None if layer.cross is None else CrossAttention(layer.cross, width)
         self.cross_norm: Any = None if layer.cross is None else build(norm, width)
         self.mlp = build(layer.mlp, width)
-        self.mlp_norm = build(norm, width)
+        self.mlp_norm: Any = build(norm, width)
         self.dropout = layer.dropout
 
     def drop(self, x: Tensor) -> Tensor:
@@ -72,10 +73,50 @@ class SandwichLayer(Layer):
         return x + self.drop(self.mlp_out_norm(self.mlp(self.mlp_norm(x), run)))
 
 
+class NormedResidualLayer(Layer):
+    """``norm(x) + f(norm(x))``."""
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        x = self.attn_norm(x)
+        x = x + self.drop(self.attn(x, run))
+        if self.cross is not None and run.memory is not None:
+            x = self.cross_norm(x)
+            x = x + self.drop(self.cross(x, run))
+        x = self.mlp_norm(x)
+        return x + self.drop(self.mlp(x, run))
+
+
+class ParallelNormsLayer(Layer):
+    """``x + mixer(norm(x)) + mlp(norm'(x))``."""
+
+    def __init__(self, layer: spec.Layer, width: int, positions: tuple[spec.Position, ...]) -> None:
+        super().__init__(layer, width, positions)
+        if layer.cross is not None:
+            raise ConfigError("A layer whose parts stand side by side has no place for a memory; take PreNorm for it.")
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        return x + self.drop(self.attn(self.attn_norm(x), run)) + self.drop(self.mlp(self.mlp_norm(x), run))
+
+
+class ParallelLayer(ParallelNormsLayer):
+    """``x + mixer(norm(x)) + mlp(norm(x))``."""
+
+    def __init__(self, layer: spec.Layer, width: int, positions: tuple[spec.Position, ...]) -> None:
+        super().__init__(layer, width, positions)
+        self.mlp_norm = None
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        normed = self.attn_norm(x)
+        return x + self.drop(self.attn(normed, run)) + self.drop(self.mlp(normed, run))
+
+
 _ARRANGEMENTS: dict[type, type[Layer]] = {
     spec.PreNorm: PreNormLayer,
     spec.PostNorm: PostNormLayer,
     spec.Sandwich: SandwichLayer,
+    spec.NormedResidual: NormedResidualLayer,
+    spec.Parallel: ParallelLayer,
+    spec.ParallelNorms: ParallelNormsLayer,
 }
 
 

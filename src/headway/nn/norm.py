@@ -27,6 +27,19 @@ class LayerNorm(nn.Module):
         return torch.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
 
 
+@builds(spec.BareLayerNorm)
+class BareLayerNorm(nn.Module):
+    """``(x - mean) / sqrt(variance + eps)``."""
+
+    def __init__(self, norm: spec.BareLayerNorm, width: int) -> None:
+        super().__init__()
+        self.shape = (width,)
+        self.eps = norm.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.layer_norm(x, self.shape, None, None, self.eps)
+
+
 @builds(spec.RMSNorm)
 class RMSNorm(nn.Module):
     """``x / sqrt(mean(x ** 2) + eps) * weight``, the quotient in float32."""

@@ -13,7 +13,7 @@ from headway import spec
 from headway.nn.batch import Batch
 from headway.nn.builders import build, builds
 from headway.nn.cache import Cache
-from headway.nn.linear import Embedding
+from headway.nn.linear import Embedding, Linear
 from headway.nn.run import Run, Trace
 
 
@@ -38,6 +38,7 @@ class Stack(nn.Module):
         self.positions = nn.ModuleList(build(position) for position in shared)
         self.layers = nn.ModuleList(build(layer, stack.width, shared) for layer in stack.layers)
         self.norm = None if stack.norm is None else build(stack.norm, stack.width)
+        self.project = None if stack.out is None else Linear(stack.width, stack.out, bias=False)
         self.order = stack.order or tuple(range(len(stack.layers)))
         self.width = stack.width
         self.dropout = stack.dropout
@@ -54,6 +55,8 @@ class Stack(nn.Module):
             x = layers[number](x, run)
         if self.norm is not None:
             x = self.norm(x)
+        if self.project is not None:
+            x = self.project(x)
         if self.training and self.dropout:
             x = F.dropout(x, self.dropout)
         if hidden is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -62,17 +62,20 @@ def _row_mask(run: Run, rule: Rule, queries: int, keys: int) -> Seen:
 def ragged_mask(run: Run, rule: Rule, queries: int, keys: int) -> Tensor | None:
     """The mask of a dense batch whose rows have tokens of their own number in the cache.
 
-    They end in the same column, so that the rule is one for all; besides, each row sees no column before its own.
+    They end in the same column, so that what is visible by the rule is one for all; besides, each row sees no column
+    before its own.
     """
     key = (rule, "ragged", keys)
     masks = kept(run, rule)
     if key not in masks:
         past = torch.as_tensor(run.batch.past, device=run.batch.device)
-        own = torch.arange(keys, device=run.batch.device) >= (keys - queries - past)[:, None]
-        mask, causal = row_mask(run, rule, queries, keys)
+        starts = keys - queries - past
+        own = torch.arange(keys, device=run.batch.device) >= starts[:, None]
+        mask, causal = row_mask(run, replace(rule, bias=None, own=False), queries, keys)
         if causal:
             mask = _visible(torch.arange(keys, device=run.batch.device), keys, rule)
-        masks[key] = _joined(own[:, None, None], mask)
+        bias = None if rule.bias is None else run.positions[rule.bias].ragged(starts, queries, keys)
+        masks[key] = _joined(_joined(own[:, None, None], mask), bias)
     found: Tensor | None = masks[key]
     return found
 

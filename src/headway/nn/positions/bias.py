@@ -31,6 +31,10 @@ class PreparedBias:
             self._full = self._last(keys, keys)
         return self._full[..., :queries, :keys]
 
+    def ragged(self, starts: Tensor, queries: int, keys: int) -> Tensor:
+        """The same where each row has its first token in a column of its own, ``starts [rows]``."""
+        return self.rows(queries, keys)  # a distance is the same wherever a row starts
+
     def _last(self, queries: int, keys: int) -> Tensor:
         key = (self._module.bias, queries, keys)
         if key not in self._run.masks:
