@@ -75,6 +75,29 @@ class FusedRows:
 
 
 @dataclass(frozen=True)
+class FusedGroups:
+    """Queries, keys and values by groups of heads: the rows of ``queries`` query heads, of their key, of their value.
+
+    One query head a group is the layout of multi-head attention (GPT-NeoX), all of them in one group that of
+    multi-query attention.
+    """
+
+    head_width: int
+    queries: int = 1
+
+    def load(self, stored: Any) -> list[Any]:
+        groups = stored.unflatten(0, (-1, self.queries + 2, self.head_width))
+        return [groups[:, : self.queries].flatten(0, 2), groups[:, -2].flatten(0, 1), groups[:, -1].flatten(0, 1)]
+
+    def save(self, parts: list[Any]) -> Any:
+        import torch
+
+        heads = (self.queries, 1, 1)
+        groups = [part.unflatten(0, (-1, count, self.head_width)) for part, count in zip(parts, heads, strict=True)]
+        return torch.cat(groups, dim=1).flatten(0, 2)
+
+
+@dataclass(frozen=True)
 class Reshaped:
     """A tensor stored with axes of length one in front, such as a class token ``[1, 1, width]``."""
 

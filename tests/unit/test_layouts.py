@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headway.layouts import FusedColumns, FusedRows, Reshaped, Same, Transposed
+from headway.layouts import FusedColumns, FusedGroups, FusedRows, Reshaped, Same, Transposed
 
 sizes = st.integers(1, 5)
 
@@ -46,6 +46,19 @@ def test_fused_rows_are_inverses(blocks: list[int], inputs: int) -> None:
         assert [len(part) for part in loaded] == blocks
         assert torch.equal(layout.save(loaded), stored)
         assert all(part.untyped_storage().data_ptr() == stored.untyped_storage().data_ptr() for part in loaded)
+
+
+@given(groups=sizes, queries=sizes, width=sizes, inputs=sizes)
+def test_fused_groups_are_inverses(groups: int, queries: int, width: int, inputs: int) -> None:
+    layout, count = FusedGroups(width, queries), groups * (queries + 2) * width
+    for stored in (torch.randn(count, inputs), torch.randn(count)):
+        loaded = layout.load(stored)
+        assert [len(part) for part in loaded] == [groups * queries * width, groups * width, groups * width]
+        assert torch.equal(layout.save(loaded), stored)
+    q, k, v = (part.view(groups, -1).tolist() for part in layout.load(torch.arange(count)))
+    for group in range(groups):
+        first = group * (queries + 2) * width
+        assert q[group] + k[group] + v[group] == list(range(first, first + (queries + 2) * width))
 
 
 @given(leading=st.integers(0, 3), shape=st.lists(sizes, min_size=1, max_size=3))

@@ -44,6 +44,14 @@ class PreNormLayer(Layer):
         return x + self.drop(self.mlp(self.mlp_norm(x), run))
 
 
+class FirstPreNormLayer(PreNormLayer):
+    """``x + f(x)``, then ``x + f(norm(x))``."""
+
+    def __init__(self, layer: spec.Layer, width: int, positions: tuple[spec.Position, ...]) -> None:
+        super().__init__(layer, width, positions)
+        self.attn_norm = nn.Identity()
+
+
 class PostNormLayer(Layer):
     """``norm(x + f(x))``."""
 
@@ -76,6 +84,7 @@ _ARRANGEMENTS: dict[type, type[Layer]] = {
     spec.PreNorm: PreNormLayer,
     spec.PostNorm: PostNormLayer,
     spec.Sandwich: SandwichLayer,
+    spec.FirstPreNorm: FirstPreNormLayer,
 }
 
 
@@ -112,7 +121,7 @@ class Pooler(nn.Module):
 
     def __init__(self, pooler: spec.Pooler, width: int) -> None:
         super().__init__()
-        self.dense = Linear(width, pooler.width)
+        self.dense = Linear(width, pooler.width or width)
         self.act = activation(pooler.activation)
 
     def forward(self, first: Tensor) -> Tensor:
