@@ -35,6 +35,7 @@ FIELDS: dict[str, Any] = {
 }
 # Families whose default config leaves out parameters that their checkpoints have.
 EXTRA: dict[str, dict[str, Any]] = {
+    "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
     "deberta-v2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_buckets": 4},
 }
 # Set only where a family's default is a number.

@@ -284,6 +284,22 @@ class TwoStackConfig(PreTrainedConfig):
     is_encoder_decoder: bool = True
 
 
+class EncoderConfig(PreTrainedConfig):
+    """The fields that BERT and most encoders after it have, with BERT's values."""
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    layer_norm_eps: float = 1e-12
+    pad_token_id: int | None = 0
+
+
 def read_config(source: Source) -> dict[str, Any]:
     """The config file of a checkpoint as a dictionary.
 

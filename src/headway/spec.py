@@ -23,6 +23,13 @@ class LayerNorm:
 
 
 @dataclass(frozen=True)
+class BiasFreeLayerNorm:
+    """``LayerNorm`` with a weight and no bias."""
+
+    eps: float
+
+
+@dataclass(frozen=True)
 class RMSNorm:
     """Zhang and Sennrich 2019, arXiv:1910.07467; computed in float32."""
 
@@ -43,7 +50,7 @@ class BareLayerNorm:
     eps: float
 
 
-Norm = LayerNorm | RMSNorm | ZeroCenteredRMSNorm | BareLayerNorm
+Norm = LayerNorm | BiasFreeLayerNorm | BareLayerNorm | RMSNorm | ZeroCenteredRMSNorm
 
 # --- positions ----------------------------------------------------------------------------------------------------
 
@@ -129,6 +136,11 @@ class Rotary:
 
 
 @dataclass(frozen=True)
+class StoredRotary(Rotary):
+    """Rotary positions whose frequencies are stored with the weights, rounded as they were in training."""
+
+
+@dataclass(frozen=True)
 class RelativeBias:
     """T5's bucketed bias (Raffel et al. 2020, arXiv:1910.10683), one table for all layers that name it."""
 
@@ -186,6 +198,7 @@ Position = Rotary | RelativeBias | LayerBias | RelativeTable | Alibi | RoundedAl
 class Attention:
     """Multi-head attention; ``kv_heads`` fewer than ``heads`` shares keys and values among groups.
 
+    ``head_width`` None shares the stack's width evenly. ``key_bias`` and ``out_bias`` None are as ``bias``.
     ``window`` counts the visible positions, the query's own included. ``scale`` multiplies the scores
     (None: ``head_width ** -0.5``). ``dropout`` acts on the attention weights. ``qk_norm`` acts on each head's queries
     and keys before their positions. ``softcap`` bounds the scores by ``cap * tanh(score / cap)``. ``sinks`` adds to
@@ -193,9 +206,10 @@ class Attention:
     """
 
     heads: int
-    head_width: int
+    head_width: int | None = None
     kv_heads: int | None = None
     bias: bool = True
+    key_bias: bool | None = None
     out_bias: bool | None = None
     causal: bool = False
     window: int | None = None
@@ -211,15 +225,16 @@ class Attention:
 class Disentangled:
     """DeBERTa's attention: scores from content, content to position and position to content.
 
-    ``separate`` gives the position table its own key and query projections instead of the content's.
+    ``separate`` gives the position table its own key and query projections instead of the content's. ``key_bias`` is
+    that of all keys.
     """
 
     heads: int
-    head_width: int
     table: RelativeTable
     content_to_position: bool = True
     position_to_content: bool = True
     separate: bool = False
+    key_bias: bool = True
     dropout: float = 0.0
 
 
@@ -270,6 +285,13 @@ class PreNorm:
 
 
 @dataclass(frozen=True)
+class FirstPreNorm:
+    """``PreNorm`` of a first layer whose input is normed already: its token mixer has no norm."""
+
+    norm: Norm
+
+
+@dataclass(frozen=True)
 class PostNorm:
     """``norm(x + f(x))`` for every part."""
 
@@ -304,7 +326,7 @@ class ParallelNorms:
     norm: Norm
 
 
-Residual = PreNorm | PostNorm | Sandwich | NormedResidual | Parallel | ParallelNorms
+Residual = PreNorm | FirstPreNorm | PostNorm | Sandwich | NormedResidual | Parallel | ParallelNorms
 
 
 @dataclass(frozen=True)
@@ -369,6 +391,17 @@ Projection = ProjectSum | ProjectTokens
 
 
 @dataclass(frozen=True)
+class TokenDropout:
+    """ESM's way with masks (Rives et al. 2021, doi:10.1073/pnas.2016239118), which saw ``rate`` of all tokens masked.
+
+    The vector of the token ``mask`` is zero, and a row's others grow with the share of masks among its tokens.
+    """
+
+    mask: int
+    rate: float = 0.12
+
+
+@dataclass(frozen=True)
 class Embed:
     """Token ids to vectors of ``width`` channels, projected by ``project`` to the stack's width where that differs.
 
@@ -380,7 +413,7 @@ class Embed:
     positions: Learned | Sinusoidal | None = None
     types: TokenTypes | TypesAsTokens | None = None
     norm: Norm | None = None
-    scale: float | Rounded = 1.0
+    scale: float | Rounded | TokenDropout = 1.0
     dropout: float = 0.0
     project: Projection = ProjectSum()
 
@@ -398,9 +431,9 @@ class Patches:
 
 @dataclass(frozen=True)
 class Pooler:
-    """A dense layer and an activation over the first position."""
+    """A dense layer and an activation over the first position; ``width`` None keeps the width."""
 
-    width: int
+    width: int | None = None
     activation: str = "tanh"
 
 
@@ -421,6 +454,12 @@ class Stack:
     order: tuple[int, ...] | None = None
     dropout: float = 0.0
     out: int | None = None
+
+    def __post_init__(self) -> None:
+        for layer in self.layers:
+            mixer = mixer_of(layer)
+            if isinstance(mixer, Disentangled) or (isinstance(mixer, Attention) and mixer.head_width is None):
+                head_width(self.width, mixer.heads)
 
 
 @dataclass(frozen=True)
@@ -503,11 +542,16 @@ class LastEos:
 
 
 @dataclass(frozen=True)
+class Mean:
+    """The mean of a row's positions."""
+
+
+@dataclass(frozen=True)
 class Pooled:
     """The backbone's pooler."""
 
 
-Read = EveryToken | EncoderTokens | DecoderTokens | FirstToken | LastToken | LastEos | Pooled
+Read = EveryToken | EncoderTokens | DecoderTokens | FirstToken | LastToken | LastEos | Mean | Pooled
 
 
 @dataclass(frozen=True)
@@ -553,11 +597,12 @@ class Vocabulary:
 class SentencePairPretraining:
     """BERT's and ALBERT's objective: masked tokens and a relation of two sentences, the losses added.
 
-    ``label`` names the argument of the relation's labels and ``logits`` its field in the output.
+    ``lm`` None is the family's masked language model. ``label`` names the argument of the relation's labels and
+    ``logits`` its field in the output.
     """
 
-    lm: Vocabulary
-    pair: Predict
+    lm: Vocabulary | None = None
+    pair: Predict = Predict(Pooled())
     label: str = "next_sentence_label"
     logits: str = "seq_relationship_logits"
 
@@ -605,12 +650,17 @@ def windowed(layer: Layer, windows: Iterable[int | None]) -> tuple[Layer, ...]:
     return tuple(replace(layer, mixer=replace(layer.mixer, window=window)) for window in windows)
 
 
+def mixer_of(layer: Layer | ConvolvedLayer) -> Mixer:
+    """The token mixer of ``layer``."""
+    return layer.layer.mixer if isinstance(layer, ConvolvedLayer) else layer.mixer
+
+
 def positions_of(layers: Iterable[Layer | ConvolvedLayer]) -> tuple[Position, ...]:
     """The distinct positions that ``layers`` name, in order of first use: a stack computes each once a pass."""
     found: dict[Position, None] = {}
     for layer in layers:
-        inner = layer.layer if isinstance(layer, ConvolvedLayer) else layer
-        position = inner.mixer.table if isinstance(inner.mixer, Disentangled) else inner.mixer.position
+        mixer = mixer_of(layer)
+        position = mixer.table if isinstance(mixer, Disentangled) else mixer.position
         if position is not None:
             found[position] = None
     return tuple(found)

@@ -69,6 +69,9 @@ def _once(self: Any, hidden_states: torch.Tensor, alibi: torch.Tensor | None, *a
 
 FalconAttention.forward = _once
 
+# And those that only a method beside the passes reads.
+BESIDE = ("contact_head.",)
+
 # Small values for the fields that configs have, whatever the family.
 TINY: dict[str, Any] = {
     "vocab_size": 99,
@@ -87,6 +90,7 @@ TINY: dict[str, Any] = {
     "rotary_dim": 4,
     "attention_types": [[["global", "local", "local"], 1]],
     "window_size": 4,
+    "mask_token_id": 4,
     "relative_attention_num_buckets": 8,
     "relative_attention_max_distance": 12,
     "image_size": 12,
@@ -96,6 +100,8 @@ TINY: dict[str, Any] = {
     "eos_token_id": 2,
     "id2label": {0: "A", 1: "B", 2: "C"},
 }
+# Values of one family: transformers' MPNet has that many buckets, whatever the config says.
+OWN: dict[str, dict[str, Any]] = {"mpnet": {"relative_attention_num_buckets": 32}}
 # Set even where a family's default is None.
 ALWAYS = (
     *("id2label", "num_key_value_heads", "num_decoder_layers"),
@@ -154,9 +160,9 @@ def tiny(model_type: str, **overrides: Any) -> dict[str, Any]:
     """Field values of a tiny config of ``model_type``, without dropout."""
     fields = families()[model_type].config._fields
     values = {name: TINY[name] for name in fields if name in TINY and (fields[name] is not None or name in ALWAYS)}
-    values |= {name: 0.0 for name in fields if "drop" in name}
+    values |= {name: 0.0 for name in fields if "drop" in name and not isinstance(fields[name], bool)}
     values["label2id"] = {label: index for index, label in values["id2label"].items()}
-    return values | overrides
+    return values | OWN.get(model_type, {}) | overrides
 
 
 # --- which cells there are ----------------------------------------------------------------------------------------
@@ -220,15 +226,16 @@ class Pair:
     @cached_property
     def stored(self) -> dict[str, torch.Tensor]:
         """What the oracle wrote."""
-        return load_file(self.folder / "model.safetensors")
+        return load(self.folder)
 
     @property
     def unread(self) -> set[str]:
         """The names of ``stored`` that stand for nothing, or for what is computed."""
-        found = {name for name, parameter in self.theirs.named_parameters() if not parameter.requires_grad}
+        idle = {name for name, parameter in self.theirs.named_parameters() if not parameter.requires_grad}
+        idle |= {name for name in self.stored if any(part in name for part in BESIDE)}
         if not getattr(self.theirs.config, "tie_word_embeddings", True):
-            found |= {name for name, read in UNREAD.items() if read in self.stored}
-        return found & {*self.stored}
+            idle |= {name for name, read in UNREAD.items() if read in self.stored}
+        return idle & {*self.stored}
 
     def oracle(self, **inputs: Any) -> Any:
         """The oracle's output, with the loss that headway computes too."""
@@ -264,7 +271,20 @@ class Pair:
         self.theirs.zero_grad()
         with tempfile.TemporaryDirectory() as folder:
             twin.save_pretrained(folder)
-            return load_file(Path(folder) / "model.safetensors")
+            return load(Path(folder))
+
+
+def load(folder: Path) -> dict[str, torch.Tensor]:
+    """What the oracle wrote; of ESM it writes some tensors under names of old, which headway reads alone."""
+    names = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+    names["encoder.layer.*.attention.self.rotary_embeddings.inv_freq"] = "rotary_embeddings.inv_freq"
+
+    def today(name: str) -> str:
+        for old, new in names.items():
+            name = name.removesuffix(old) + new if name.endswith(old) else name
+        return name
+
+    return {today(name): tensor for name, tensor in load_file(folder / "model.safetensors").items()}
 
 
 def gradient(parameter: torch.Tensor) -> torch.Tensor:

@@ -127,6 +127,64 @@ def test_the_output_layer_is_tied_to_the_table_of_the_decoder() -> None:
     assert model.get_input_embeddings().weight is model.backbone.encoder.embed.tokens.weight
 
 
+@pytest.mark.parametrize("task", [BASE, "masked-lm"])
+def test_nomic_files_with_the_names_of_modules(task: str, tmp_path: Path) -> None:
+    """transformers writes the hub's names; a state that is saved by other means has those of its modules."""
+    both = pair(Cell("nomic_bert", task))
+    state = {name: tensor.clone() for name, tensor in both.theirs.state_dict().items()}
+    model = type(both.ours).from_pretrained(rewritten(both.folder, tmp_path / "other", weights=lambda tensors: state))
+    assert model.load_report.clean, str(model.load_report)
+    ours = both.ours.state_dict()
+    assert all(torch.equal(tensor, ours[name]) for name, tensor in model.state_dict().items())
+
+
+@torch.no_grad()
+def test_nomic_configs_of_the_hub(tmp_path: Path) -> None:
+    both = pair(Cell("nomic_bert", BASE))
+    names = {"hidden_size": "n_embd", "num_hidden_layers": "n_layer", "num_attention_heads": "n_head"}
+    names |= {"intermediate_size": "n_inner", "max_position_embeddings": "n_positions"}
+
+    def older(values: dict[str, Any]) -> None:
+        for now, once in names.items():
+            values[once] = values.pop(now)
+        values["rotary_emb_base"] = values.pop("rope_parameters")["rope_theta"]
+        values |= {"activation_function": "swiglu", "head_dim": None}
+        del values["hidden_act"]
+
+    model = type(both.ours).from_pretrained(rewritten(both.folder, tmp_path / "older", older))
+    inputs = collate(make_rows(both.cell))
+    assert_close(model(**inputs), both.oracle(**inputs))
+
+
+@torch.no_grad()
+def test_modernbert_configs_of_the_hub(tmp_path: Path) -> None:
+    both = pair(Cell("modernbert", BASE, "window"))
+
+    def older(values: dict[str, Any]) -> None:
+        del values["layer_types"], values["rope_parameters"]
+        values |= {"global_attn_every_n_layers": 3, "global_rope_theta": 160000.0, "local_rope_theta": 10000.0}
+
+    model = type(both.ours).from_pretrained(rewritten(both.folder, tmp_path / "older", older))
+    inputs = collate(make_rows(both.cell))
+    assert_close(model(**inputs), both.oracle(**inputs))
+
+
+@torch.no_grad()
+def test_esm_files_with_frequencies_in_every_layer(tmp_path: Path) -> None:
+    both = pair(Cell("esm", "masked-lm", "rotary"))
+
+    def older(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        star = next(name for name in tensors if ".*." in name)
+        frequencies = tensors.pop(star)
+        tensors["esm.embeddings.position_embeddings.weight"] = torch.randn(64, 32)
+        return tensors | {star.replace("*", str(layer)): frequencies.clone() for layer in range(3)}
+
+    model = type(both.ours).from_pretrained(rewritten(both.folder, tmp_path / "older", weights=older))
+    assert model.load_report.clean, str(model.load_report)
+    inputs = collate(make_rows(both.cell))
+    assert_close(model(**inputs), both.oracle(**inputs))
+
+
 @every_cell(lambda cell: cell.variant == "plain" and cell.task in (BASE, "masked-lm", "causal-lm", "seq2seq-lm"))
 def test_files_with_every_tied_copy(cell: Cell, tmp_path: Path) -> None:
     """Files of old hold a tensor once for each of its names."""

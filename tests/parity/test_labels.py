@@ -28,9 +28,13 @@ KINDS: dict[str, tuple[dict[str, Any], torch.Tensor]] = {
 
 # Where transformers has a classifier with a loss of its own, headway has that of all others.
 OTHERWISE = {
-    ("deberta-v2", "one-score"): "its logits are flattened when there are labels",
-    ("deberta-v2", "one-score-as-column"): "its logits are flattened when there are labels",
-    ("deberta-v2", "classes-inferred"): "labels in columns are taken for probabilities of one class",
+    (family, kind): reason
+    for family in ("deberta", "deberta-v2")
+    for kind, reason in {
+        "one-score": "its logits are flattened when there are labels",
+        "one-score-as-column": "its logits are flattened when there are labels",
+        "classes-inferred": "labels in columns are taken for probabilities of one class",
+    }.items()
 }
 
 

@@ -240,7 +240,9 @@ def test_a_model_type_from_the_architectures(tmp_path: Path, model_type: str, ta
     assert AutoModel.from_pretrained(folder).config.model_type == model_type
 
 
-@pytest.mark.parametrize("model_type", ["bert", "roberta", "distilbert", "electra", "albert", "deberta-v2", "vit"])
+@pytest.mark.parametrize(
+    "model_type", ["bert", "roberta", "distilbert", "electra", "albert", "deberta", "deberta-v2", "mpnet", "esm", "vit"]
+)
 def test_a_model_type_from_the_names_of_weights(tmp_path: Path, model_type: str) -> None:
     task = "image-classification" if model_type == "vit" else "sequence-classification"
     folder = small_checkpoint(tmp_path, model_type, task)

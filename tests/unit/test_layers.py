@@ -337,6 +337,53 @@ def test_laying_out_changes_memory_and_no_value() -> None:
     assert isinstance(linear.weight, torch.nn.Parameter)
 
 
+def test_a_norm_without_bias_and_a_first_layer_without_norm() -> None:
+    x, run = torch.randn(1, 3, 8), Run(Batch(1, 3, CPU), eager)
+    norm = drawn(build(spec.BiasFreeLayerNorm(1e-5), 8))
+    assert [name for name, _ in norm.named_parameters()] == ["weight"]
+    torch.testing.assert_close(
+        norm(x), (x - x.mean(-1, True)) / (x.var(-1, False) + 1e-5).sqrt()[..., None] * norm.weight
+    )
+    residual = spec.FirstPreNorm(spec.BiasFreeLayerNorm(1e-5))
+    layer = drawn(build(spec.Layer(spec.Attention(2), spec.Mlp(8, "gelu"), residual), 8, ()))
+    assert not [name for name, _ in layer.named_parameters() if name.startswith("attn_norm")]
+    middle = x + layer.attn(x, run)
+    torch.testing.assert_close(layer(x, run), middle + layer.mlp(layer.mlp_norm(middle)))
+
+
+def test_masks_are_zero_and_the_other_tokens_of_their_row_make_up_for_them() -> None:
+    embed = drawn(build(spec.Embed(9, 4, scale=spec.TokenDropout(mask=5)), 4))
+    ids, keep = torch.tensor([[1, 5, 2, 3, 5], [5, 4, 1, 5, 5]]), torch.tensor([[0, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    packed = embed(Batch(2, 5, CPU, keep.bool()), ids, None, None)
+    factors = [0.88 / (1 - masks / tokens) for masks, tokens in ((2, 4), (1, 3))]
+    expected = [embed.tokens.weight[ids[row]] * factors[row] * (ids[row] != 5)[:, None] for row in (0, 1)]
+    torch.testing.assert_close(packed, torch.cat([expected[0][1:], expected[1][:3]]))
+    alone = embed(Batch(1, 3, CPU), ids[1:, :3], None, None)
+    torch.testing.assert_close(alone[0], packed[4:])
+    vectors = embed(Batch(1, 3, CPU), None, None, alone)
+    torch.testing.assert_close(vectors, alone * 0.88)
+    masks = embed(Batch(1, 2, CPU), torch.tensor([[5, 5]]), None, None)
+    assert torch.equal(masks, torch.zeros(1, 2, 4)), "a row of masks alone is no division by zero"
+
+
+def test_the_mean_of_a_row_leaves_padding_out() -> None:
+    x, keep = torch.randn(2, 5, 3), torch.tensor([[0, 0, 1, 1, 1], [1, 1, 0, 0, 0]]).bool()
+    batch = Batch(2, 5, CPU, keep)
+    torch.testing.assert_close(batch.mean(batch.pack(x)), torch.stack([x[0, 2:].mean(0), x[1, :2].mean(0)]))
+    torch.testing.assert_close(Batch(2, 5, CPU).mean(x), x.mean(1))
+
+
+def test_stored_frequencies_are_those_that_turn() -> None:
+    rotary = build(spec.StoredRotary(4, 100.0))
+    batch, x = Batch(1, 3, CPU), torch.zeros(1, 3, 4)
+    plain = build(spec.Rotary(4, 100.0)).prepare(Run(batch, eager), x)
+    torch.testing.assert_close(rotary.prepare(Run(batch, eager), x), plain)
+    stored = build(spec.StoredRotary(4, 100.0))
+    stored.frequencies.copy_(torch.tensor([0.5, 0.25]))
+    cos, _ = stored.prepare(Run(batch, eager), x)
+    torch.testing.assert_close(cos[2, 0], torch.tensor([1.0, 0.5, 1.0, 0.5]).cos())
+
+
 # --- specs and builders -------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from headway.layouts import FusedColumns
 from headway.models.assemble import model_class
 from headway.models.load import slots, stored_tensors
 from headway.models.plan import BASE
-from headway.names import Names, Stored, Templates, Translation, each, older_spellings, stacks
+from headway.names import Names, Stored, Templates, Translation, each, language_model, older_spellings, stacks
 from headway.registry import families
 from small import PAIRS, small_config, small_model
 
@@ -145,6 +145,45 @@ def test_a_row_of_a_head_takes_the_place_of_one_of_the_backbone() -> None:
         name: translation.place(name).stored for name in ("backbone.a.weight", "backbone.b.weight", "head.out.bias")
     }
     assert [*stored.values()] == ["model.z.weight", "model.y.weight", "lm_head.bias"]
+
+
+def test_alternatives_on_both_sides_are_a_row_each() -> None:
+    rows = {"attn.{q,k}": "self.{query,key}", "{a,b}_norm": "{norm1,deep.norm2}", "o": "o"}
+    assert each("layers.{i}", "h.{i}", rows) == {
+        "layers.{i}.attn.q": "h.{i}.self.query",
+        "layers.{i}.attn.k": "h.{i}.self.key",
+        "layers.{i}.a_norm": "h.{i}.norm1",
+        "layers.{i}.b_norm": "h.{i}.deep.norm2",
+        "layers.{i}.o": "h.{i}.o",
+    }
+    with pytest.raises(ValueError, match="zip"):
+        each("", "", {"{a,b}": "{x,y,z}"})
+
+
+def test_rows_of_a_language_model() -> None:
+    rows = {
+        "lm.hidden.dense": "lm_head.dense",
+        "lm.hidden.norm": "lm_head.layer_norm",
+        "lm.decoder.weight": "lm_head.decoder.weight",
+    }
+    tied, own = (language_model("lm_head", tied, "{dense,layer_norm}") for tied in (True, False))
+    assert tied == {**rows, "lm.decoder.bias": Stored("lm_head.bias", also=("lm_head.decoder.bias",))}
+    assert own == {**rows, "lm.decoder.bias": Stored("lm_head.decoder.bias", also=("lm_head.bias",))}
+
+
+def test_what_other_files_call_a_tensor_is_read_and_never_written() -> None:
+    translation = Translation(Names("m", {("q", "k"): Stored("qk", FusedColumns(2))}, read={"q": "query"}), "any", {})
+    assert translation.place("backbone.q.weight").stored == "m.qk.weight"
+    place = translation.elsewhere("backbone.q.weight")
+    assert place is not None
+    assert place.stored == "m.query.weight"
+    assert translation.elsewhere("backbone.k.weight") is None
+
+
+def test_all_beneath_a_name_can_be_ignored() -> None:
+    translation = Translation(Names("m", {"a": "x"}, ignore=("contact_head.*",)), BASE, {})
+    assert translation.ignores("contact_head.regression.weight")
+    assert not translation.ignores("contact_heads.weight")
 
 
 def test_module_rows_bring_weight_and_bias_and_tensor_rows_stand_alone() -> None:

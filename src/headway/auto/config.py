@@ -66,15 +66,13 @@ def infer_model_type(values: dict[str, Any], source: Source) -> str:
     from headway.io.weights import open_weights
 
     keys = set(open_weights(source)) if source.find("model.safetensors", "pytorch_model.bin") else set()
-    prefixed = [name for name, family in known.items() if _owns(family.names(family.config()).prefix, keys, name)]
-    if len(prefixed) == 1:
-        return prefixed[0]
+    # A prefix may be that of a family and of its later versions; then the names after it tell.
+    tables = {name: family.names(family.config()) for name, family in known.items()}
+    counts = {name: table.count(keys) for name, table in tables.items() if table.prefix == name.split("-")[0]}
+    best = [name for name, count in counts.items() if count == max(counts.values()) > 0]
+    if len(best) == 1:
+        return best[0]
     raise ConfigError(
         f"{source.where} has no model_type in {source.config_name}, and neither architectures nor the names of its "
         "weights tell which; add model_type to the file."
     )
-
-
-def _owns(prefix: str, keys: set[str], model_type: str) -> bool:
-    """Do the keys carry a prefix that only this family uses?"""
-    return prefix == model_type.split("-")[0] and any(key.startswith(f"{prefix}.") for key in keys)

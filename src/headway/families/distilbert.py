@@ -25,47 +25,34 @@ class DistilBertConfig(PreTrainedConfig):
     pad_token_id: int | None = 0
 
 
-NORM = spec.LayerNorm(1e-12)
-
-
-def architecture(c: DistilBertConfig) -> spec.Encoder:
-    attention = spec.Attention(c.n_heads, spec.head_width(c.dim, c.n_heads), dropout=c.attention_dropout)
-    layer = spec.Layer(attention, spec.Mlp(c.hidden_dim, c.activation), spec.PostNorm(NORM), dropout=c.dropout)
+def architecture(c: Any) -> spec.Encoder:
+    norm, attention = spec.LayerNorm(1e-12), spec.Attention(c.n_heads, dropout=c.attention_dropout)
+    layer = spec.Layer(attention, spec.Mlp(c.hidden_dim, c.activation), spec.PostNorm(norm), dropout=c.dropout)
     # A sinusoidal table is only how the positions were first set: files hold it as weights.
-    embed = spec.Embed(c.vocab_size, c.dim, spec.Learned(c.max_position_embeddings), norm=NORM, dropout=c.dropout)
+    embed = spec.Embed(c.vocab_size, c.dim, spec.Learned(c.max_position_embeddings), norm=norm, dropout=c.dropout)
     return spec.Encoder(spec.Stack(c.dim, embed, spec.repeat(layer, c.n_layers)))
 
 
 def heads(c: Any) -> dict[str, spec.Recipe]:
     summary = spec.Predict(spec.FirstToken(), spec.Dense("relu"), dropout=c.seq_classif_dropout)
-    return {
-        "sequence-classification": summary,
-        "multiple-choice": summary,
-        "masked-lm": spec.Vocabulary(dense=spec.Dense(c.activation, norm=NORM), bias=True),
-    }
+    return {"sequence-classification": summary}
 
 
-def names(c: PreTrainedConfig) -> Names:
-    summary = {"hidden.dense": "pre_classifier", "out": "classifier"}
-    layer = {
-        **{f"attn.{x}": f"attention.{x}_lin" for x in "qkv"},
-        "attn.o": "attention.out_lin",
-        "attn_norm": "sa_layer_norm",
-        "mlp.up": "ffn.lin1",
-        "mlp.down": "ffn.lin2",
-        "mlp_norm": "output_layer_norm",
-    }
-    embed = {"tokens": "word_embeddings", "positions": "position_embeddings", "norm": "LayerNorm"}
-    lm = {"hidden.dense": "vocab_transform", "hidden.norm": "vocab_layer_norm", "decoder": "vocab_projector"}
-    return Names(
-        "distilbert",
-        {**each("embed", "embeddings", embed), **each("layers.{i}", "transformer.layer.{i}", layer)},
-        heads={
-            "sequence-classification": summary,
-            "multiple-choice": summary,
-            "masked-lm": each("lm", "", lm),
-        },
-    )
+EMBED = {"{tokens,positions,norm}": "{word_embeddings,position_embeddings,LayerNorm}"}
+LAYER = {
+    "attn.{q,k,v,o}": "attention.{q,k,v,out}_lin",
+    "mlp.{up,down}": "ffn.{lin1,lin2}",
+    "{attn,mlp}_norm": "{sa,output}_layer_norm",
+}
+HEADS = {
+    "sequence-classification": {"{hidden.dense,out}": "{pre_classifier,classifier}"},
+    "masked-lm": {"lm.{hidden.dense,hidden.norm,decoder}": "vocab_{transform,layer_norm,projector}"},
+}
+
+
+def names(c: Any) -> Names:
+    backbone = {**each("embed", "embeddings", EMBED), **each("layers.{i}", "transformer.layer.{i}", LAYER)}
+    return Names("distilbert", backbone, HEADS)
 
 
 register(Family(DistilBertConfig, "DistilBert", architecture, names, heads))

@@ -4,7 +4,7 @@ from typing import Any
 
 from headway import spec
 from headway.families import bert
-from headway.names import Names, each
+from headway.names import Names
 from headway.registry import Family, register
 
 
@@ -25,43 +25,28 @@ def architecture(c: Any) -> spec.Encoder:
 
 
 def heads(c: Any) -> dict[str, spec.Recipe]:
+    def summary(activation: str, dropout: float) -> spec.Predict:
+        return spec.Predict(spec.FirstToken(), spec.Dense(activation), dropout=dropout)
+
     dropout = c.hidden_dropout_prob if c.classifier_dropout is None else c.classifier_dropout
-    # The generator's norm keeps LayerNorm's usual epsilon, whatever the config says.
-    dense = spec.Dense("gelu", c.embedding_size, spec.LayerNorm(1e-12))
     return {
-        "sequence-classification": spec.Predict(spec.FirstToken(), spec.Dense("gelu"), dropout=dropout),
-        "multiple-choice": spec.Predict(
-            spec.FirstToken(), spec.Dense(c.summary_activation), dropout=c.summary_last_dropout
-        ),
-        "masked-lm": spec.Vocabulary(dense=dense, bias=True),
+        "sequence-classification": summary("gelu", dropout),
+        "multiple-choice": summary(c.summary_activation, c.summary_last_dropout),
+        # The generator's norm keeps LayerNorm's usual epsilon, whatever the config says.
+        "masked-lm": spec.Vocabulary(dense=spec.Dense("gelu", c.embedding_size, spec.LayerNorm(1e-12)), bias=True),
         "pretraining": spec.ReplacedTokenDetection(spec.Dense(c.hidden_act)),
     }
 
 
-def names(c: ElectraConfig) -> Names:
-    lm = {
-        "lm.hidden.dense": "generator_predictions.dense",
-        "lm.hidden.norm": "generator_predictions.LayerNorm",
-        "lm.decoder": "generator_lm_head",
+def names(c: Any) -> Names:
+    generator, discriminator = "generator_predictions", "discriminator_predictions"
+    heads = {
+        "sequence-classification": {"hidden.dense": "classifier.dense", "out": "classifier.out_proj"},
+        "multiple-choice": {"hidden.dense": "sequence_summary.summary", "out": "classifier"},
+        "masked-lm": {"lm.hidden.{dense,norm}": f"{generator}.{{dense,LayerNorm}}", "lm.decoder": "generator_lm_head"},
+        "pretraining": {"{hidden.dense,out}": f"{discriminator}.{{dense,dense_prediction}}"},
     }
-    pretraining = {
-        "hidden.dense": "discriminator_predictions.dense",
-        "out": "discriminator_predictions.dense_prediction",
-    }
-    return Names(
-        "electra",
-        {
-            **bert.EMBED,
-            **each("layers.{i}", "encoder.layer.{i}", bert.LAYER),
-            "embed.project": "embeddings_project",
-        },
-        heads={
-            "masked-lm": lm,
-            "pretraining": pretraining,
-            "multiple-choice": {"hidden.dense": "sequence_summary.summary", "out": "classifier"},
-        },
-        ignore=("embeddings.position_ids",),
-    )
+    return Names("electra", {**bert.BACKBONE, "embed.project": "embeddings_project"}, heads, ignore=bert.IGNORED)
 
 
 register(Family(ElectraConfig, "Electra", architecture, names, heads))

@@ -41,7 +41,7 @@ def architecture(c: Any) -> spec.Decoder:
 
 def names(c: Any) -> Names:
     attention = llama.attention(c)
-    inner, kv_inner = (heads * attention.head_width for heads in (attention.heads, attention.kv_heads or 0))
+    inner, kv_inner = (heads * (attention.head_width or 0) for heads in (attention.heads, attention.kv_heads or 0))
     layer = {
         ("attn.q", "attn.k", "attn.v"): Stored("self_attn.qkv_proj", FusedRows((inner, kv_inner, kv_inner))),
         ("mlp.gate", "mlp.up"): Stored("mlp.gate_up_proj", FusedRows((c.intermediate_size, c.intermediate_size))),

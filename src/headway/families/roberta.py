@@ -3,9 +3,8 @@
 from typing import Any
 
 from headway import spec
-from headway.config import PreTrainedConfig
 from headway.families import bert
-from headway.names import Names, each
+from headway.names import Names, language_model
 from headway.registry import Family, register
 
 
@@ -17,31 +16,29 @@ class RobertaConfig(bert.BertConfig):
     eos_token_id: int | list[int] | None = 2
 
 
+def offset(c: Any) -> int:
+    return (c.pad_token_id or 0) + 1
+
+
 def architecture(c: Any) -> spec.Encoder:
-    positions = spec.Learned(c.max_position_embeddings, offset=(c.pad_token_id or 0) + 1)
-    return spec.Encoder(bert.stack(c, positions), spec.Pooler(c.hidden_size))
+    return spec.Encoder(bert.stack(c, offset(c)), spec.Pooler())
 
 
 def heads(c: Any) -> dict[str, spec.Recipe]:
-    dropout = c.hidden_dropout_prob if c.classifier_dropout is None else c.classifier_dropout
+    dropout = getattr(c, "classifier_dropout", None)
+    dropout = c.hidden_dropout_prob if dropout is None else dropout
     return {
         "sequence-classification": spec.Predict(spec.FirstToken(), spec.Dense("tanh"), dropout=dropout),
         "masked-lm": spec.Vocabulary(dense=spec.Dense("gelu", norm=spec.LayerNorm(c.layer_norm_eps)), bias=True),
     }
 
 
-def names(c: PreTrainedConfig) -> Names:
-    lm = {
-        "lm.hidden.dense": "lm_head.dense",
-        "lm.hidden.norm": "lm_head.layer_norm",
-        **bert.lm_output(c, "lm_head"),
-    }
-    return Names(
-        "roberta",
-        {**bert.EMBED, **each("layers.{i}", "encoder.layer.{i}", bert.LAYER), "pooler.dense": "pooler.dense"},
-        heads={"masked-lm": lm},
-        ignore=("embeddings.position_ids", "embeddings.token_type_ids"),
-    )
+def lm_names(c: Any) -> dict[str, Any]:
+    return language_model("lm_head", c.tie_word_embeddings, "{dense,layer_norm}")
+
+
+def names(c: Any) -> Names:
+    return Names("roberta", bert.BACKBONE, {"masked-lm": lm_names(c)}, ignore=bert.IGNORED)
 
 
 register(Family(RobertaConfig, "Roberta", architecture, names, heads))

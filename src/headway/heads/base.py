@@ -128,6 +128,8 @@ def read(kind: spec.Read, states: States, ids: Tensor | None, config: PreTrained
             return states.batch.first(states.x)
         case spec.LastToken():
             return states.batch.last(states.x)
+        case spec.Mean():
+            return states.batch.mean(states.x)
         case spec.Pooled():
             assert states.pooled is not None
             return states.pooled
@@ -157,7 +159,7 @@ def width_read(kind: spec.Read, backbone: spec.Backbone) -> int:
     if isinstance(backbone, spec.EncoderDecoder):
         return backbone.encoder.width if isinstance(kind, spec.EncoderTokens) else backbone.decoder.width
     if isinstance(kind, spec.Pooled) and not isinstance(backbone, spec.Decoder) and backbone.pooler is not None:
-        return backbone.pooler.width
+        return backbone.pooler.width or backbone.stack.width
     return backbone.stack.out or backbone.stack.width
 
 

@@ -78,7 +78,7 @@ class MaskedLM(LanguageModel):
         assert isinstance(backbone, spec.Encoder)
         embed, norm = backbone.stack.embed, first_norm(backbone.stack)
         assert isinstance(embed, spec.Embed)
-        return spec.Vocabulary(dense=spec.Dense("gelu", embed.width, norm), bias=True)
+        return spec.Vocabulary(dense=spec.Dense(activation_of(backbone.stack), embed.width, norm), bias=True)
 
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.lm(read(self.read, states, ids, self.config))
@@ -149,3 +149,10 @@ def first_norm(stack: spec.Stack) -> spec.Norm:
     """The norm of the stack's layers."""
     layer = stack.layers[0]
     return layer.norm if isinstance(layer, spec.ConvolvedLayer) else layer.residual.norm
+
+
+def activation_of(stack: spec.Stack) -> str:
+    """The activation of the stack's layers, or where they have several, the usual one of such heads."""
+    layer = stack.layers[0]
+    mlp = layer.layer.mlp if isinstance(layer, spec.ConvolvedLayer) else layer.mlp
+    return mlp.activation if isinstance(mlp, spec.Mlp | spec.GatedMlp) else "gelu"

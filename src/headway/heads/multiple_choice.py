@@ -20,12 +20,15 @@ class MultipleChoice(Prediction):
     task = "multiple-choice"
     suffix = "ForMultipleChoice"
     kinds = TEXT
+    like = "sequence-classification"
 
     def __init__(self, config: PreTrainedConfig, recipe: spec.Predict, backbone: spec.Backbone) -> None:
         super().__init__(config, recipe, backbone, 1)
 
     @classmethod
     def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
+        if isinstance(backbone, spec.Encoder) and backbone.pooler is None and cls.like in own:
+            return own[cls.like]
         return summary(backbone, config, bias=False)
 
     @classmethod

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from headway import spec
 from headway.config import PreTrainedConfig
 from headway.heads.base import Head, Hidden, Recipes, Targets, read, width_read
-from headway.heads.language_model import ToVocabulary
+from headway.heads.language_model import MaskedLM, ToVocabulary
 from headway.heads.losses import by_token, cross_entropy, fitting
 from headway.nn.linear import Linear
 from headway.nn.stack import States
@@ -42,8 +42,9 @@ class SentencePair(PreTraining):
         return ("labels", recipe.label)
 
     def __init__(self, config: PreTrainedConfig, recipe: spec.SentencePairPretraining, backbone: spec.Backbone) -> None:
-        super().__init__(config, recipe.lm, backbone)
-        self.lm = ToVocabulary(recipe.lm, backbone)
+        lm = recipe.lm or MaskedLM.recipe(backbone, config, {})
+        super().__init__(config, lm, backbone)
+        self.lm = ToVocabulary(lm, backbone)
         self.pair = Linear(width_read(recipe.pair.read, backbone), 2, recipe.pair.bias)
         self.pair_read = recipe.pair.read
         self.fields = ("prediction_logits", recipe.logits)

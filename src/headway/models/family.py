@@ -58,7 +58,7 @@ class FamilyModel(PreTrainedModel):
     def _tied(self) -> str:
         """Is the output layer's weight the token table's: "always", "never" or "if_absent"?"""
         recipe = self.plan.recipe
-        lm = recipe.lm if isinstance(recipe, spec.SentencePairPretraining) else recipe
+        lm = recipe.lm or spec.Vocabulary() if isinstance(recipe, spec.SentencePairPretraining) else recipe
         if not isinstance(lm, spec.Vocabulary):
             return "never"
         return lm.tie or ("always" if self.config.tie_word_embeddings else "never")

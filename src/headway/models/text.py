@@ -94,8 +94,7 @@ class TextModel(FamilyModel):
         backbone = self.plan.backbone
         if isinstance(backbone, spec.EncoderDecoder):
             return self.plan.parts == ("decoder",)
-        layer = backbone.stack.layers[0]
-        mixer = layer.layer.mixer if isinstance(layer, spec.ConvolvedLayer) else layer.mixer
+        mixer = spec.mixer_of(backbone.stack.layers[0])
         return isinstance(mixer, spec.Attention) and mixer.causal
 
     def _caches(self, use_cache: bool | None) -> bool:

@@ -79,6 +79,8 @@ class Embed(nn.Module):
             )
         if isinstance(self.scale, spec.Rounded):
             x = x * torch.tensor(self.scale.value, dtype=x.dtype)
+        elif isinstance(self.scale, spec.TokenDropout):
+            x = x * _token_dropout(self.scale, batch, ids).to(x.dtype)
         elif self.scale != 1.0:
             x = x * self.scale
         if self.projects_tokens:
@@ -98,6 +100,16 @@ class Embed(nn.Module):
         if self.training and self.dropout:
             x = F.dropout(x, self.dropout)
         return x if self.project is None or self.projects_tokens else self.project(x)
+
+
+def _token_dropout(dropout: spec.TokenDropout, batch: Batch, ids: Tensor | None) -> Tensor:
+    """A factor for each token, in the batch's layout with an axis of one; vectors in place of ids are no masks."""
+    if ids is None:
+        return torch.tensor(1 - dropout.rate, device=batch.device)
+    masked = ids == dropout.mask if batch.keep is None else (ids == dropout.mask) & batch.keep
+    tokens = batch.width if batch.keep is None else batch.keep.sum(1, keepdim=True)
+    factors = (1 - dropout.rate) / (1 - masked.sum(1, keepdim=True) / tokens)
+    return batch.pack(factors.expand(masked.shape).masked_fill(masked, 0.0))[..., None]
 
 
 @builds(spec.Patches)

@@ -45,6 +45,14 @@ class PreNormLayer(Layer):
         return x + self.drop(self.mlp(self.mlp_norm(x), run))
 
 
+class FirstPreNormLayer(PreNormLayer):
+    """``x + f(x)``, then ``x + f(norm(x))``."""
+
+    def __init__(self, layer: spec.Layer, width: int, positions: tuple[spec.Position, ...]) -> None:
+        super().__init__(layer, width, positions)
+        self.attn_norm = nn.Identity()
+
+
 class PostNormLayer(Layer):
     """``norm(x + f(x))``."""
 
@@ -117,6 +125,7 @@ _ARRANGEMENTS: dict[type, type[Layer]] = {
     spec.NormedResidual: NormedResidualLayer,
     spec.Parallel: ParallelLayer,
     spec.ParallelNorms: ParallelNormsLayer,
+    spec.FirstPreNorm: FirstPreNormLayer,
 }
 
 
@@ -153,7 +162,7 @@ class Pooler(nn.Module):
 
     def __init__(self, pooler: spec.Pooler, width: int) -> None:
         super().__init__()
-        self.dense = Linear(width, pooler.width)
+        self.dense = Linear(width, pooler.width or width)
         self.act = activation(pooler.activation)
 
     def forward(self, first: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ class LayerNorm(nn.Module):
 
     neutral = 1.0
 
-    def __init__(self, norm: spec.LayerNorm, width: int) -> None:
+    def __init__(self, norm: spec.LayerNorm | spec.BiasFreeLayerNorm, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(width))
         self.bias = nn.Parameter(torch.empty(width))
@@ -38,6 +38,15 @@ class BareLayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.layer_norm(x, self.shape, None, None, self.eps)
+
+
+@builds(spec.BiasFreeLayerNorm)
+class BiasFreeLayerNorm(LayerNorm):
+    """``(x - mean) / sqrt(variance + eps) * weight``."""
+
+    def __init__(self, norm: spec.BiasFreeLayerNorm, width: int) -> None:
+        super().__init__(norm, width)
+        self.register_parameter("bias", None)
 
 
 @builds(spec.RMSNorm)

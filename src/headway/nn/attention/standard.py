@@ -38,20 +38,22 @@ class Attention(nn.Module):
                 f"{attention.heads} attention heads cannot be shared by {kv_heads} key-value heads; the first number "
                 "must be a multiple of the second."
             )
-        inner, kv_inner = attention.heads * attention.head_width, kv_heads * attention.head_width
+        head_width = attention.head_width or spec.head_width(width, attention.heads)
+        inner, kv_inner = attention.heads * head_width, kv_heads * head_width
+        key_bias = attention.bias if attention.key_bias is None else attention.key_bias
         out_bias = attention.bias if attention.out_bias is None else attention.out_bias
         self.q = Linear(width, inner, attention.bias)
-        self.k = Linear(width, kv_inner, attention.bias)
+        self.k = Linear(width, kv_inner, key_bias)
         self.v = Linear(width, kv_inner, attention.bias)
         self.o = Linear(inner, width, out_bias)
         self.joint: Joint | None = None
-        self.split = (-1, attention.head_width)
-        scale = attention.head_width**-0.5 if attention.scale is None else attention.scale
+        self.split = (-1, head_width)
+        scale = head_width**-0.5 if attention.scale is None else attention.scale
         self.scoring = Scoring(scale, attention.softcap)
         self.sinks = nn.Parameter(torch.empty(attention.heads)) if attention.sinks else None
         norm = attention.qk_norm
-        self.q_norm: Any = None if norm is None else build(norm, attention.head_width)
-        self.k_norm: Any = None if norm is None else build(norm, attention.head_width)
+        self.q_norm: Any = None if norm is None else build(norm, head_width)
+        self.k_norm: Any = None if norm is None else build(norm, head_width)
         self.dropout = attention.dropout
         slot = None if attention.position is None else positions.index(attention.position)
         self.rotary = slot if isinstance(attention.position, spec.Rotary) else None

@@ -68,16 +68,16 @@ class Disentangled(nn.Module):
 
     def __init__(self, mixer: spec.Disentangled, width: int, positions: tuple[spec.Position, ...]) -> None:
         super().__init__()
-        inner = mixer.heads * mixer.head_width
-        self.q, self.k, self.v = Linear(width, inner), Linear(width, inner), Linear(width, inner)
-        self.o = Linear(inner, width)
+        head_width = spec.head_width(width, mixer.heads)
+        self.q, self.k, self.v = Linear(width, width), Linear(width, width, mixer.key_bias), Linear(width, width)
+        self.o = Linear(width, width)
         separate = mixer.separate
-        self.position_k = Linear(width, inner) if separate and mixer.content_to_position else None
-        self.position_q = Linear(width, inner, bias=True) if separate and mixer.position_to_content else None
+        self.position_k = Linear(width, width, mixer.key_bias) if separate and mixer.content_to_position else None
+        self.position_q = Linear(width, width) if separate and mixer.position_to_content else None
         self.joint: Joint | None = None
-        self.split = (-1, mixer.head_width)
+        self.split = (-1, head_width)
         self.mixer = mixer
-        self.scale = (mixer.head_width * (1 + mixer.content_to_position + mixer.position_to_content)) ** -0.5
+        self.scale = (head_width * (1 + mixer.content_to_position + mixer.position_to_content)) ** -0.5
         self.scoring = Scoring(self.scale)
         self.slot = positions.index(mixer.table)
         self.rule = Rule(causal=False, window=None, bias=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -52,13 +53,16 @@ class Rotary(nn.Module):
         cos, sin = (join([table[i][row] for table, row in zip(tables, rows, strict=True)]) for i in (0, 1))
         return cos, sin
 
+    def _frequencies(self, count: int) -> tuple[Tensor, float]:
+        return rope_frequencies(self.rotary, count)
+
     @torch.inference_mode(False)  # a table outlives the pass, and may be of use in training
     def _table(self, count: int, like: Tensor) -> Turn:
         """``count`` rows or more; room doubles, so that decoding seldom computes anew."""
         key = (like.device, like.dtype, _regime(self.rotary, count))
         table = self._tables.get(key)
         if table is None or table[0].shape[0] < count:
-            frequencies, factor = rope_frequencies(self.rotary, count)
+            frequencies, factor = self._frequencies(count)
             rows = max(64, 1 << (count - 1).bit_length())
             angles = torch.outer(torch.arange(rows, dtype=torch.float32), frequencies)
             cos, sin = angles.cos() * factor, angles.sin() * factor
@@ -70,6 +74,21 @@ class Rotary(nn.Module):
                 self._tables.clear()  # each length has its own: keep the last
             self._tables[key] = table
         return table
+
+
+@builds(spec.StoredRotary)
+class StoredRotary(Rotary):
+    """``Rotary`` with frequencies of its own; where no file gives them, those that are computed."""
+
+    float32: ClassVar[tuple[str, ...]] = ("frequencies",)
+
+    def __init__(self, rotary: spec.StoredRotary) -> None:
+        super().__init__(rotary)
+        self.frequencies: Tensor
+        self.register_buffer("frequencies", rope_frequencies(rotary, 0)[0])
+
+    def _frequencies(self, count: int) -> tuple[Tensor, float]:
+        return self.frequencies.to("cpu", torch.float32), 1.0
 
 
 def _regime(rotary: spec.Rotary, count: int) -> object:
