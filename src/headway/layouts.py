@@ -60,6 +60,34 @@ class FusedColumns:
 
 
 @dataclass(frozen=True)
+class Interleaved:
+    """Rows that rotary positions turn in neighbouring pairs (0 with 1, 2 with 3), brought into halves (0 with half).
+
+    Of every ``head_width`` rows, ``width`` from ``start`` on are turned. Queries and keys that are both brought into
+    halves have the same products, so that one rotation serves both kinds of checkpoints.
+    """
+
+    head_width: int
+    width: int
+    start: int = 0
+
+    def load(self, stored: Any) -> list[Any]:
+        return [self._swapped(stored, (self.width // 2, 2))]
+
+    def save(self, parts: list[Any]) -> Any:
+        return self._swapped(parts[0], (2, self.width // 2))
+
+    def _swapped(self, rows: Any, grid: tuple[int, int]) -> Any:
+        """``rows`` with those that are turned, seen as a ``grid`` of them, in the order of its columns."""
+        import torch
+
+        heads = rows.unflatten(0, (-1, self.head_width))
+        before, turned, after = heads.split((self.start, self.width, self.head_width - self.start - self.width), dim=1)
+        turned = turned.unflatten(1, grid).transpose(1, 2).flatten(1, 2)
+        return torch.cat((before, turned, after), dim=1).flatten(0, 1)
+
+
+@dataclass(frozen=True)
 class FusedRows:
     """Blocks of ``sizes`` rows below each other in a weight ``[out, in]``, or one by one in a bias."""
 
@@ -85,3 +113,40 @@ class Reshaped:
 
     def save(self, parts: list[Any]) -> Any:
         return parts[0].reshape((1,) * self.leading + tuple(parts[0].shape))
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Weights ``[experts, parts * out, in]`` or biases ``[experts, parts * out]``, the parts side by side."""
+
+    parts: int = 1
+
+    def load(self, stored: Any) -> list[Any]:
+        return [one for part in stored.chunk(self.parts, dim=1) for one in part.unbind()]
+
+    def save(self, parts: list[Any]) -> Any:
+        import torch
+
+        experts = len(parts) // self.parts
+        return torch.cat([torch.stack(parts[at : at + experts]) for at in range(0, len(parts), experts)], dim=1)
+
+
+@dataclass(frozen=True)
+class StackedColumns:
+    """Weights ``[experts, in, out * parts]`` or biases ``[experts, out * parts]``, the parts taking turns in the last.
+
+    Several parts are copied apart: with every other column skipped, no product could use them where they are.
+    """
+
+    parts: int = 1
+
+    def load(self, stored: Any) -> list[Any]:
+        apart = [stored[..., at :: self.parts].contiguous() for at in range(self.parts)]
+        return [one.t() for part in apart for one in part.unbind()]
+
+    def save(self, parts: list[Any]) -> Any:
+        import torch
+
+        experts = len(parts) // self.parts
+        stacks = [torch.stack([one.t() for one in parts[at : at + experts]]) for at in range(0, len(parts), experts)]
+        return torch.stack(stacks, dim=-1).flatten(-2)

@@ -33,13 +33,15 @@ class Names:
     ``prefix`` is the attribute under which the checkpoint keeps the backbone beside a head; ``prefixes`` overrides it
     by head. ``backbone`` and ``heads[head]`` map canonical templates (one, or several that a layout joins) to stored
     ones; a head's row that begins with ``backbone.`` takes the place of the backbone's own, where there is one.
-    ``ignore`` lists stored names that hold no parameter.
+    ``read`` holds further rows of the backbone, by which other files store what ``backbone`` names; nothing is saved
+    so. ``ignore`` lists stored names that hold no parameter; one that ends in ``.*`` stands for all beneath it.
     """
 
     prefix: str
     backbone: Mapping[Any, str | Stored]
     heads: Mapping[str, Mapping[str, str | Stored]] = field(default_factory=dict)
     prefixes: Mapping[str, str] = field(default_factory=dict)
+    read: Mapping[Any, str | Stored] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
 
     def prefix_for(self, head: str) -> str:
@@ -135,6 +137,8 @@ class Place:
 
     def under(self, path: str) -> Place:
         """The same place in a larger model that holds this one at ``path`` (with its dot)."""
+        if not path:
+            return self
         parts, also = (tuple(path + name for name in names) for names in (self.parts, self.also))
         return Place(path + self.stored, self.layout, self.part, parts, also)
 
@@ -143,16 +147,45 @@ class Translation:
     """A family's table for one head, ready to translate canonical tensor names to stored ones."""
 
     def __init__(self, names: Names, head: str, head_rows: Mapping[str, str | Stored]) -> None:
-        self._rows = Templates()
         self._ignored = Templates()
         for template in names.ignore:
-            self._ignored.add(template, True)
-        taken = Templates()
+            if not template.endswith(".*"):
+                self._ignored.add(template, True)
+        self._ignored_beneath = tuple(template[:-1] for template in names.ignore if template.endswith(".*"))
         self.prefix = names.prefix_for(head)
         self.prefixes = {f"{prefix}." for prefix in (names.prefix, *names.prefixes.values()) if prefix}
         backbone = {ours: head_rows.get(f"backbone.{ours}", theirs) for ours, theirs in names.backbone.items()}
         rows: dict[Any, Any] = each("backbone", self.prefix[:-1], backbone)
         rows |= {f"head.{ours}": theirs for ours, theirs in head_rows.items() if not ours.startswith("backbone.")}
+        self._rows = _Rows(rows)
+        self._read = _Rows(each("backbone", self.prefix[:-1], names.read)) if names.read else None
+
+    def place(self, name: str) -> Place:
+        """Where the canonical tensor ``name`` lies; a name that no row covers keeps its own after ``head.``."""
+        found = self._rows.place(name)
+        if found is None:
+            if name.startswith("backbone."):
+                raise ConfigError(f"No row of the family's table of names covers the parameter {name!r}; add one.")
+            found = Place(name.removeprefix("head."), SAME, 0, (name,))
+        return found
+
+    def elsewhere(self, name: str) -> Place | None:
+        """Where other files hold the canonical tensor ``name``, if there are such files."""
+        return None if self._read is None else self._read.place(name)
+
+    def ignores(self, stored: str) -> bool:
+        """Is ``stored`` (without any prefix) a name that holds no parameter?"""
+        return self._ignored.find(stored) is not None or stored.startswith(self._ignored_beneath)
+
+
+class _Rows:
+    """Rows of a table, checked to be unambiguous."""
+
+    def __init__(self, rows: Mapping[Any, str | Stored]) -> None:
+        self._rows = Templates()
+        # The names of all parts, by that of the stored tensor: there may be as many as experts.
+        self._parts: dict[str, tuple[str, ...]] = {}
+        taken = Templates()
         for ours, theirs in rows.items():
             stored = theirs if isinstance(theirs, Stored) else Stored(theirs)
             group = (ours,) if isinstance(ours, str) else ours
@@ -160,26 +193,20 @@ class Translation:
             for part, template in enumerate(group):
                 self._rows.add(template, (stored, part, group))
 
-    def place(self, name: str) -> Place:
-        """Where the canonical tensor ``name`` lies; a name that no row covers keeps its own after ``head.``."""
+    def place(self, name: str) -> Place | None:
+        """Where the canonical tensor ``name`` lies, or None where no row covers it."""
         module, _, leaf = name.rpartition(".")
         found = self._rows.find(module) if leaf in LEAVES else None
         leaf = "" if found is None else f".{leaf}"
         if found is None:
             found = self._rows.find(name)
         if found is None:
-            stored = name.removeprefix("head.")
-            if name.startswith("backbone."):
-                raise ConfigError(f"No row of the family's table of names covers the parameter {name!r}; add one.")
-            return Place(stored, SAME, 0, (name,))
+            return None
         (row, part, group), bound = found
         stored, *also = (name.format(**bound) + leaf for name in (row.name, *row.also))
-        parts = tuple(template.format(**bound) + leaf for template in group)
-        return Place(stored, row.layout, part, parts, (*also, *older_spellings(stored)))
-
-    def ignores(self, stored: str) -> bool:
-        """Is ``stored`` (without any prefix) a name that holds no parameter?"""
-        return self._ignored.find(stored) is not None
+        if stored not in self._parts:
+            self._parts[stored] = tuple(template.format(**bound) + leaf for template in group)
+        return Place(stored, row.layout, part, self._parts[stored], (*also, *older_spellings(stored)))
 
 
 def older_spellings(stored: str) -> tuple[str, ...]:

@@ -261,7 +261,7 @@ def test_a_gated_mlp() -> None:
 
 @pytest.mark.parametrize("top", [1, 2, 4])
 def test_a_mixture_of_experts(top: int) -> None:
-    moe = drawn(build(spec.MixtureOfExperts(spec.GatedMlp(6, "silu"), 4, top), 5))
+    moe = drawn(build(spec.MixtureOfExperts(spec.GatedMlp(6, "silu"), 4, spec.SoftmaxRouter(top)), 5))
     x = torch.randn(2, 7, 5)
     run = Run(Batch(2, 7, CPU), eager)
     run.trace.router = []
@@ -269,7 +269,7 @@ def test_a_mixture_of_experts(top: int) -> None:
     for row in range(2):
         for place in range(7):
             token = x[row, place]
-            probabilities = (moe.router.weight @ token).softmax(-1)
+            probabilities = (moe.router.scores.weight @ token).softmax(-1)
             best = probabilities.topk(top)
             weights = best.values / best.values.sum()
             expected = sum(w * moe.experts[i](token) for w, i in zip(weights, best.indices.tolist(), strict=True))
@@ -315,7 +315,7 @@ def test_every_spec_that_a_family_uses_has_a_builder() -> None:
         walk(family.architecture(small_config(model_type)))
     built = {spec.LayerNorm, spec.RMSNorm, spec.Attention, spec.Mlp, spec.GatedMlp, spec.Layer, spec.Stack, spec.Embed}
     assert built <= used
-    described = {spec.PreNorm, spec.PostNorm, spec.Sandwich}
+    described = {spec.PreNorm, spec.PostNorm, spec.Sandwich, spec.Groups}
     described |= {spec.TokenTypes, spec.TypesAsTokens, spec.Rounded, spec.StartToken, spec.LastTokenFirst}
     scaling = {kind for kind in used if kind.__name__.startswith("Rope")}
     assert used - described - scaling <= set(builders._builders)

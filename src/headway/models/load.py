@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,11 +27,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Slot:
-    """Where the parameter or buffer ``name`` of a model lies in files."""
+    """Where the parameter or buffer ``name`` of a model lies in files; ``elsewhere`` in those of other writers."""
 
     name: str
     place: Place
     part: Part | None
+    elsewhere: Place | None = None
 
 
 def slots(model: nn.Module, parts: Iterable[Part]) -> dict[str, Slot]:
@@ -51,7 +52,11 @@ def _slots(state: Mapping[str, Tensor], parts: Iterable[Part]) -> dict[str, Slot
         if part is None:
             found[name] = Slot(name, Place(name, Same(), 0, (name,)), None)
             continue
-        found[name] = Slot(name, part.translation.place(name[len(part.path) :]).under(part.path), part)
+        place, elsewhere = (
+            find(name[len(part.path) :]) for find in (part.translation.place, part.translation.elsewhere)
+        )
+        assert place is not None
+        found[name] = Slot(name, place.under(part.path), part, elsewhere and elsewhere.under(part.path))
     return found
 
 
@@ -92,14 +97,10 @@ class Loader:
         prefixes = {part.path: self._prefix(part) for part in self.parts}
         cache: dict[str, list[Tensor]] = {}
         for name, slot in self.slots.items():
-            stored = slot.place.stored
-            if stored not in cache:
-                key = self._key(slot, prefixes)
-                cache[stored] = [] if key is None else self._parts_of(key, slot.place)
-            if not cache[stored]:
+            tensor, shape = self._tensor(slot, prefixes, cache), tuple(self.state[name].shape)
+            if tensor is None:
                 self.new.append(name)
                 continue
-            tensor, shape = cache[stored][slot.place.part], tuple(self.state[name].shape)
             if tuple(tensor.shape) != shape:
                 self.mismatched.append(Mismatch(name, tuple(tensor.shape), shape))
             else:
@@ -116,6 +117,20 @@ class Loader:
             ignored=tuple(sorted(ignored)),
             mismatched=tuple(self.mismatched),
         )
+
+    def _tensor(
+        self, slot: Slot, prefixes: Mapping[str, tuple[str, str]], cache: dict[str, list[Tensor]]
+    ) -> Tensor | None:
+        """The file's tensor of a slot; ``cache`` keeps the parts of stored tensors that hold several."""
+        for place in (slot.place, slot.elsewhere):
+            if place is None:
+                continue
+            if place.stored not in cache:
+                key = self._key(replace(slot, place=place), prefixes)
+                cache[place.stored] = [] if key is None else self._parts_of(key, place)
+            if cache[place.stored]:
+                return cache[place.stored][place.part]
+        return None
 
     def _parts_of(self, key: str, place: Place) -> list[Tensor]:
         """The canonical tensors that the file's ``key`` holds."""
@@ -252,16 +267,19 @@ def _listed(names: list[str]) -> str:
 def assign(model: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype | None) -> None:
     """Put ``tensors`` in the place of the parameters and buffers of their names, without a copy.
 
-    Floating-point ones are converted to ``dtype`` where one is given. Tied parameters stay tied.
+    Floating-point ones are converted to ``dtype`` where one is given, but for those that their module keeps in
+    float32. Tied parameters stay tied.
     """
     tied: dict[str, list[str]] = {}
     for alias, name in ties(model.state_dict(keep_vars=True)).items():
         tied.setdefault(name, []).append(alias)
     modules = dict(model.named_modules())
     for name, tensor in tensors.items():
-        if dtype is not None and tensor.is_floating_point() and tensor.dtype != dtype:
-            tensor = tensor.to(dtype)
         module, _, leaf = name.rpartition(".")
+        if leaf in getattr(modules[module], "float32", ()):
+            tensor = tensor.float()
+        elif dtype is not None and tensor.is_floating_point() and tensor.dtype != dtype:
+            tensor = tensor.to(dtype)
         old = modules[module]._parameters.get(leaf)
         if old is None:
             modules[module]._buffers[leaf] = tensor

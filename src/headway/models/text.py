@@ -96,7 +96,7 @@ class TextModel(FamilyModel):
             return self.plan.parts == ("decoder",)
         layer = backbone.stack.layers[0]
         mixer = layer.layer.mixer if isinstance(layer, spec.ConvolvedLayer) else layer.mixer
-        return isinstance(mixer, spec.Attention) and mixer.causal
+        return not isinstance(mixer, spec.Disentangled) and mixer.causal
 
     def _caches(self, use_cache: bool | None) -> bool:
         if use_cache is None:
