@@ -14,7 +14,6 @@ class SparseConfig(qwen2.Qwen2Config):
     """What Qwen's families with experts have in common."""
 
     attribute_map: ClassVar[dict[str, str]] = {"num_local_experts": "num_experts"}
-    without: ClassVar[tuple[str, ...]] = ("head_dim", "mlp_bias")
     hidden_size: int = 2048
     num_hidden_layers: int = 24
     decoder_sparse_step: int = 1

@@ -14,6 +14,7 @@ class Qwen3MoeConfig(qwen2_moe.SparseConfig):
     intermediate_size: int = 6144
     num_key_value_heads: int | None = 4
     max_window_layers: int = 0
+    attention_bias: bool = False
     moe_intermediate_size: int = 768
     num_experts: int = 128
     num_experts_per_tok: int = 8
