@@ -115,14 +115,17 @@ class MixtureOfExperts(nn.Module):
 
 def _check(router: spec.Router, count: int) -> None:
     """Raise ``ConfigError`` where ``count`` experts cannot be chosen from as ``router`` says."""
+    groups, choice = router.groups, f"{count} experts"
+    if groups is not None:
+        if groups.count < 1 or count % groups.count or not 1 <= groups.top <= groups.count:
+            raise ConfigError(
+                f"{count} experts cannot stand in {groups.count} equal groups of which {groups.top} are open; change "
+                "one of the three."
+            )
+        count = count // groups.count * groups.top
+        choice = f"{count} experts in open groups"
     if not 1 <= router.top <= count:
-        raise ConfigError(f"A token cannot go to {router.top} of {count} experts; give it 1 to {count} of them.")
-    groups = router.groups
-    if groups is not None and (groups.count < 1 or count % groups.count or not 1 <= groups.top <= groups.count):
-        raise ConfigError(
-            f"{count} experts cannot stand in {groups.count} equal groups of which {groups.top} are open; change one "
-            "of the three."
-        )
+        raise ConfigError(f"A token cannot go to {router.top} of {choice}; give it 1 to {count} of them.")
 
 
 def _best(grouped: Tensor) -> Tensor:
