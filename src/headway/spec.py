@@ -209,7 +209,8 @@ class LatentAttention:
 
     Of a head's keys, ``key_width`` channels have no position; the rotary ones are the same in all heads. Queries are
     made of a vector of ``query_rank`` channels, where there is one. ``norm`` acts on both vectors. ``bias`` is that of
-    the layers to and from the stack's width.
+    the layers to and from the stack's width. Scores are multiplied by the inverse root of a key's width, and by what
+    YaRN's ``mscale_all_dim`` asks for.
     """
 
     heads: int
@@ -221,7 +222,6 @@ class LatentAttention:
     query_rank: int | None = None
     bias: bool = False
     causal: bool = True
-    scale: float | None = None
     dropout: float = 0.0
 
 

@@ -34,34 +34,19 @@ class DeepseekV2Config(llama.LlamaConfig):
     output_router_logits: bool = False
 
 
-def attention(c: Any) -> spec.LatentAttention:
-    position, width = rotary(c, c.qk_rope_head_dim), c.qk_nope_head_dim + c.qk_rope_head_dim
-    scaling = position.scaling
-    yarn = scaling if isinstance(scaling, spec.RopeYarn) else None
-    return spec.LatentAttention(
-        c.num_attention_heads,
-        c.qk_nope_head_dim,
-        c.v_head_dim,
-        c.kv_lora_rank,
-        position,
-        spec.RMSNorm(1e-6),
-        c.q_lora_rank,
-        c.attention_bias,
-        scale=width**-0.5 * (yarn.magnitude(yarn.mscale_all_dim) ** 2 if yarn and yarn.mscale_all_dim else 1.0),
-        dropout=c.attention_dropout,
-    )
-
-
 def decoder(c: Any, router: spec.Router) -> spec.Decoder:
-    expert, dense = (spec.GatedMlp(w, c.hidden_act) for w in (c.moe_intermediate_size, c.intermediate_size))
-    shared = replace(expert, width=c.moe_intermediate_size * c.n_shared_experts, bias=c.mlp_bias)
+    rank, queries, norm = c.kv_lora_rank, c.q_lora_rank, spec.RMSNorm(1e-6)
+    position, widths = rotary(c, c.qk_rope_head_dim), (c.qk_nope_head_dim, c.v_head_dim)
+    mixer = spec.LatentAttention(
+        c.num_attention_heads, *widths, rank, position, norm, queries, c.attention_bias, dropout=c.attention_dropout
+    )
+    dense = spec.GatedMlp(c.intermediate_size, c.hidden_act, c.mlp_bias)
+    shared = replace(dense, width=c.moe_intermediate_size * c.n_shared_experts)
+    expert = spec.GatedMlp(c.moe_intermediate_size, c.hidden_act)
     sparse = spec.MixtureOfExperts(expert, c.n_routed_experts, router, shared)
     first, every = c.first_k_dense_replace, c.moe_layer_freq
-    mlps = [
-        sparse if at >= first and at % every == 0 else replace(dense, bias=c.mlp_bias)
-        for at in range(c.num_hidden_layers)
-    ]
-    return llama.decoder(c, tuple(llama.layer(c, attention(c), mlp) for mlp in mlps))
+    mlps = (sparse if at >= first and at % every == 0 else dense for at in range(c.num_hidden_layers))
+    return llama.decoder(c, tuple(llama.layer(c, mixer, mlp) for mlp in mlps))
 
 
 def architecture(c: Any) -> spec.Decoder:
@@ -79,7 +64,6 @@ def names(c: Any) -> Names:
         Interleaved(width + turned, turned, width) if pairs else SAME for width in (c.qk_nope_head_dim, c.kv_lora_rank)
     )
     rows = {
-        **llama.LAYER,
         "attn.q": Stored("self_attn.q_proj", queries),
         "attn.q_a": "self_attn.q_a_proj",
         "attn.q_norm": "self_attn.q_a_layernorm",
@@ -88,7 +72,6 @@ def names(c: Any) -> Names:
         "attn.kv_norm": "self_attn.kv_a_layernorm",
         "attn.kv_b": "self_attn.kv_b_proj",
         **{f"mlp.shared.{x}": f"mlp.shared_experts.{x}_proj" for x in ("gate", "up", "down")},
-        **mixtral.experts("mlp.gate", "mlp.experts.{j}", "gate_proj", "up_proj", "down_proj"),
     }
     return mixtral.sparse_names(c, rows, c.n_routed_experts)
 

@@ -28,11 +28,10 @@ def architecture(c: Any) -> spec.Decoder:
     return llama.decoder(c, spec.windowed(llama.layer(c, attention, experts), windows(c)))
 
 
-def experts(router: str | Stored, expert: str, *parts: str) -> dict[str, str | Stored]:
-    """Rows of a layer whose experts are stored one by one, their gate, up and down projections called ``parts``."""
-    ours = ("gate", "up", "down")
-    rows = {f"mlp.experts.{{j}}.{x}": f"{expert}.{part}" for x, part in zip(ours, parts, strict=True)}
-    return {"mlp.router.scores": router, **rows}
+EXPERTS: dict[str, str | Stored] = {
+    "mlp.router.scores": "mlp.gate",
+    **{f"mlp.experts.{{j}}.{x}": f"mlp.experts.{{j}}.{x}_proj" for x in ("gate", "up", "down")},
+}
 
 
 def stacked(count: int, layout: Any = Stacked, biased: bool = False) -> dict[Any, Stored]:
@@ -46,14 +45,16 @@ def stacked(count: int, layout: Any = Stacked, biased: bool = False) -> dict[Any
 
 
 def sparse_names(c: Any, layer: dict[Any, Any], count: int) -> Names:
-    """The table of names where experts are stored one by one; files in which they are stacked are read too."""
-    return replace(llama.names(c, layer), read=each("layers.{i}", "layers.{i}", stacked(count)))
+    """LLaMA's table with experts one by one and the rows ``layer`` of a layer; files that stack experts load too."""
+    table = llama.names(c, llama.LAYER | EXPERTS | layer)
+    return replace(table, read=each("layers.{i}", "layers.{i}", stacked(count)))
 
 
 def names(c: Any) -> Names:
-    router = Stored("block_sparse_moe.gate", also=("mlp.gate",))
-    rows = experts(router, "block_sparse_moe.experts.{j}", "w1", "w3", "w2")
-    return sparse_names(c, llama.LAYER | rows, c.num_local_experts)
+    parts = {"gate": "w1", "up": "w3", "down": "w2"}
+    rows: dict[Any, Any] = {f"mlp.experts.{{j}}.{x}": f"block_sparse_moe.experts.{{j}}.{w}" for x, w in parts.items()}
+    rows["mlp.router.scores"] = Stored("block_sparse_moe.gate", also=("mlp.gate",))
+    return sparse_names(c, rows, c.num_local_experts)
 
 
 register(Family(MixtralConfig, "Mixtral", architecture, names))

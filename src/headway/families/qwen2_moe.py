@@ -51,11 +51,8 @@ def architecture(c: Any) -> spec.Decoder:
 
 
 def names(c: Any) -> Names:
-    parts = ("gate", "up", "down")
-    shared = {f"mlp.shared.mlp.{x}": f"mlp.shared_expert.{x}_proj" for x in parts}
-    rows = mixtral.experts("mlp.gate", "mlp.experts.{j}", *(f"{x}_proj" for x in parts))
-    gate = {"mlp.shared.gate": "mlp.shared_expert_gate"}
-    return mixtral.sparse_names(c, llama.LAYER | rows | shared | gate, c.num_experts)
+    shared = {f"mlp.shared.mlp.{x}": f"mlp.shared_expert.{x}_proj" for x in ("gate", "up", "down")}
+    return mixtral.sparse_names(c, shared | {"mlp.shared.gate": "mlp.shared_expert_gate"}, c.num_experts)
 
 
 register(Family(Qwen2MoeConfig, "Qwen2Moe", architecture, names))

@@ -41,7 +41,7 @@ class LatentAttention(nn.Module):
         self.joint: Joint | None = None
         self.mixer = mixer
         self.widths = (mixer.key_width, mixer.value_width)
-        self.scoring = Scoring((mixer.key_width + turned) ** -0.5 if mixer.scale is None else mixer.scale)
+        self.scoring = Scoring(_scale(mixer))
         self.slot = positions.index(mixer.position)
         self.rule = Rule(mixer.causal, None, None)
 
@@ -78,6 +78,14 @@ class LatentAttention(nn.Module):
         """The same for the axes of a cache, ``[rows, 1, tokens, width]``."""
         k, v = self._expand(shared.transpose(1, 2), latent.transpose(1, 2))
         return k.transpose(1, 2), v.transpose(1, 2)
+
+
+def _scale(mixer: spec.LatentAttention) -> float:
+    scale: float = (mixer.key_width + mixer.position.width) ** -0.5
+    scaling = mixer.position.scaling
+    if isinstance(scaling, spec.RopeYarn) and scaling.mscale_all_dim:
+        scale *= scaling.magnitude(scaling.mscale_all_dim) ** 2
+    return scale
 
 
 def _joined(shared: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
