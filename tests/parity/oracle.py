@@ -91,7 +91,7 @@ TINY: dict[str, Any] = {
 }
 # Set even where a family's default is None.
 ALWAYS = (
-    *("id2label", "num_key_value_heads", "num_decoder_layers"),
+    *("id2label", "num_key_value_heads", "num_decoder_layers", "num_experts_per_tok"),
     *("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"),
 )
 

@@ -362,7 +362,7 @@ def test_save_and_load_give_the_same_config(tmp_path: Path, model_type: str) -> 
 NOT_COMPARED = {"transformers_version", "dtype", "architectures", "rope_parameters", "id2label", "label2id"}
 # Fields that transformers fills in from others where they are None, and headway leaves None: the spec derives them.
 DERIVED = {"head_dim", "num_key_value_heads", "num_decoder_layers", "pooler_output_size", "scale_decoder_outputs"}
-DERIVED |= {"decoder_vocab_size", "layer_types"}
+DERIVED |= {"decoder_vocab_size", "layer_types", "mlp_only_layers"}
 # Fields that transformers empties where another is False.
 SWITCHED = {"sliding_window": "use_sliding_window"}
 

@@ -26,7 +26,7 @@ class DeepseekV2Config(llama.LlamaConfig):
     moe_intermediate_size: int = 1407
     n_routed_experts: int = 64
     n_shared_experts: int = 2
-    num_experts_per_tok: int = 6
+    num_experts_per_tok: int | None = None
     topk_method: str = "greedy"
     n_group: int | None = None
     topk_group: int | None = None
@@ -54,8 +54,8 @@ def architecture(c: Any) -> spec.Decoder:
     if c.topk_method not in methods:
         near = did_you_mean(c.topk_method, methods)
         raise ConfigError(f"topk_method={c.topk_method!r} is unknown.{near} Use {' or '.join(methods)}.")
-    groups = methods[c.topk_method]
-    return decoder(c, spec.SoftmaxRouter(c.num_experts_per_tok, False, groups=groups, scale=c.routed_scaling_factor))
+    groups, top = methods[c.topk_method], c.num_experts_per_tok or 0
+    return decoder(c, spec.SoftmaxRouter(top, False, groups=groups, scale=c.routed_scaling_factor))
 
 
 def names(c: Any) -> Names:

@@ -25,7 +25,7 @@ class DeepseekV3Config(deepseek_v2.DeepseekV2Config):
     moe_intermediate_size: int = 2048
     n_routed_experts: int = 256
     n_shared_experts: int = 1
-    num_experts_per_tok: int = 8
+    num_experts_per_tok: int | None = 8
     topk_method: str = "noaux_tc"
     n_group: int | None = 8
     topk_group: int | None = 4
@@ -39,7 +39,7 @@ class DeepseekV3Config(deepseek_v2.DeepseekV2Config):
 
 def architecture(c: Any) -> spec.Decoder:
     groups = spec.Groups(c.n_group or 1, c.topk_group or 1)
-    router = spec.SigmoidRouter(c.num_experts_per_tok, c.norm_topk_prob, groups, c.routed_scaling_factor)
+    router = spec.SigmoidRouter(c.num_experts_per_tok or 0, c.norm_topk_prob, groups, c.routed_scaling_factor)
     return deepseek_v2.decoder(c, router)
 
 
