@@ -135,14 +135,15 @@ class Stacked:
 class StackedColumns:
     """Weights ``[experts, in, out * parts]`` or biases ``[experts, out * parts]``, the parts taking turns in the last.
 
-    Several parts are copied apart: with every other column skipped, no product could use them where they are.
+    Parts in which neither rows nor columns are whole in memory are copied apart: no product could use them.
     """
 
     parts: int = 1
 
     def load(self, stored: Any) -> list[Any]:
-        apart = [stored[..., at :: self.parts].contiguous() for at in range(self.parts)]
-        return [one.t() for part in apart for one in part.unbind()]
+        apart = (stored[..., at :: self.parts] for at in range(self.parts))
+        usable = (part if 1 in part.stride()[1:] else part.contiguous() for part in apart)
+        return [one.t() for part in usable for one in part.unbind()]
 
     def save(self, parts: list[Any]) -> Any:
         import torch

@@ -99,3 +99,8 @@ def test_stacked_columns_are_inverses(experts: int, parts: int, out: int, inputs
         assert torch.equal(loaded[-1].t(), stored[-1, ..., parts - 1 :: parts])
         assert torch.equal(layout.save(loaded), stored)
         assert parts > 1 or loaded[0].untyped_storage().data_ptr() == stored.untyped_storage().data_ptr()
+    # Tensors that are made from quantised ones come with their columns whole, and are not copied.
+    made = torch.randn(experts, out * parts, inputs).transpose(1, 2)
+    loaded = StackedColumns(parts).load(made)
+    assert torch.equal(loaded[-1], made.transpose(1, 2)[-1, parts - 1 :: parts])
+    assert all(one.untyped_storage().data_ptr() == made.untyped_storage().data_ptr() for one in loaded)
