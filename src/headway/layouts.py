@@ -136,3 +136,41 @@ class Reshaped:
 
     def save(self, parts: list[Any]) -> Any:
         return parts[0].reshape((1,) * self.leading + tuple(parts[0].shape))
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Weights ``[experts, parts * out, in]`` or biases ``[experts, parts * out]``, the parts side by side."""
+
+    parts: int = 1
+
+    def load(self, stored: Any) -> list[Any]:
+        return [one for part in stored.chunk(self.parts, dim=1) for one in part.unbind()]
+
+    def save(self, parts: list[Any]) -> Any:
+        import torch
+
+        experts = len(parts) // self.parts
+        return torch.cat([torch.stack(parts[at : at + experts]) for at in range(0, len(parts), experts)], dim=1)
+
+
+@dataclass(frozen=True)
+class StackedColumns:
+    """Weights ``[experts, in, out * parts]`` or biases ``[experts, out * parts]``, the parts taking turns in the last.
+
+    Parts in which neither rows nor columns are whole in memory are copied apart: no product could use them.
+    """
+
+    parts: int = 1
+
+    def load(self, stored: Any) -> list[Any]:
+        apart = (stored[..., at :: self.parts] for at in range(self.parts))
+        usable = (part if 1 in part.stride()[1:] else part.contiguous() for part in apart)
+        return [one.t() for part in usable for one in part.unbind()]
+
+    def save(self, parts: list[Any]) -> Any:
+        import torch
+
+        experts = len(parts) // self.parts
+        stacks = [torch.stack([one.t() for one in parts[at : at + experts]]) for at in range(0, len(parts), experts)]
+        return torch.stack(stacks, dim=-1).flatten(-2)

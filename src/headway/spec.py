@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import log
 
 from headway.errors import ConfigError
 
@@ -101,6 +102,10 @@ class RopeYarn:
     mscale_all_dim: float | None = None
     attention_factor: float | None = None
     truncate: bool = True
+
+    def magnitude(self, weight: float) -> float:
+        """By how much attention is sharpened, ``weight`` being ``mscale`` or ``mscale_all_dim``."""
+        return 1.0 if self.factor <= 1 else 0.1 * weight * log(self.factor) + 1.0
 
 
 @dataclass(frozen=True)
@@ -238,7 +243,29 @@ class Disentangled:
     dropout: float = 0.0
 
 
-Mixer = Attention | Disentangled
+@dataclass(frozen=True)
+class LatentAttention:
+    """DeepSeek-V2's attention (arXiv:2405.04434): keys and values are made of one vector of ``rank`` channels a token.
+
+    Of a head's keys, ``key_width`` channels have no position; the rotary ones are the same in all heads. Queries are
+    made of a vector of ``query_rank`` channels, where there is one. ``norm`` acts on both vectors. ``bias`` is that of
+    the layers to and from the stack's width. Scores are multiplied by the inverse root of a key's width, and by what
+    YaRN's ``mscale_all_dim`` asks for.
+    """
+
+    heads: int
+    key_width: int
+    value_width: int
+    rank: int
+    position: Rotary
+    norm: Norm
+    query_rank: int | None = None
+    bias: bool = False
+    causal: bool = True
+    dropout: float = 0.0
+
+
+Mixer = Attention | LatentAttention | Disentangled
 
 # --- channel mixers -----------------------------------------------------------------------------------------------
 
@@ -264,15 +291,75 @@ class GatedMlp:
 
 
 @dataclass(frozen=True)
-class MixtureOfExperts:
-    """Sparse experts (Jiang et al. 2024, arXiv:2401.04088): softmax, best ``top`` of ``count``, renormalised."""
+class ClampedGatedMlp:
+    """``down((up(x) + 1) * gate(x) * sigmoid(alpha * gate(x)))``, both sides clamped (gpt-oss, arXiv:2508.10925).
 
-    expert: GatedMlp | Mlp
+    ``limit`` bounds the gate from above and the other side from both.
+    """
+
+    width: int
+    alpha: float
+    limit: float
+    bias: bool = True
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class TokenGatedMlp:
+    """``sigmoid(gate(x)) * mlp(x)``, the gate one number a token."""
+
+    mlp: GatedMlp
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Experts stand in ``count`` equal groups, of which the best ``top`` are open to a token (arXiv:2405.04434)."""
+
     count: int
     top: int
 
 
-ChannelMixer = Mlp | GatedMlp | MixtureOfExperts
+@dataclass(frozen=True)
+class SoftmaxRouter:
+    """Each token goes to the ``top`` likeliest experts, weighed by their probabilities times ``scale``.
+
+    ``renormalise`` makes the chosen probabilities sum to one. A group is as good as its best expert.
+    """
+
+    top: int
+    renormalise: bool = True
+    bias: bool = False
+    groups: Groups | None = None
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class SigmoidRouter:
+    """Each expert is likely on its own (DeepSeek-AI 2024, arXiv:2412.19437), else as ``SoftmaxRouter``.
+
+    A stored correction counts in the choice and not in the weights. A group is as good as its best two experts.
+    """
+
+    top: int
+    renormalise: bool = True
+    groups: Groups | None = None
+    scale: float = 1.0
+
+
+Router = SoftmaxRouter | SigmoidRouter
+
+
+@dataclass(frozen=True)
+class MixtureOfExperts:
+    """``count`` sparse experts (Shazeer et al. 2017, arXiv:1701.06538), and one that every token goes to, if any."""
+
+    expert: GatedMlp | ClampedGatedMlp | Mlp
+    count: int
+    router: Router
+    shared: GatedMlp | TokenGatedMlp | None = None
+
+
+ChannelMixer = Mlp | GatedMlp | ClampedGatedMlp | TokenGatedMlp | MixtureOfExperts
 
 # --- layers -------------------------------------------------------------------------------------------------------
 
@@ -653,6 +740,13 @@ def windowed(layer: Layer, windows: Iterable[int | None]) -> tuple[Layer, ...]:
 def mixer_of(layer: Layer | ConvolvedLayer) -> Mixer:
     """The token mixer of ``layer``."""
     return layer.layer.mixer if isinstance(layer, ConvolvedLayer) else layer.mixer
+
+
+def with_mlps(decoder: Decoder, mlps: Iterable[ChannelMixer]) -> Decoder:
+    """``decoder`` with another channel mixer in each layer."""
+    pairs = zip(decoder.stack.layers, mlps, strict=True)
+    layers = tuple(replace(layer, mlp=mlp) for layer, mlp in pairs if isinstance(layer, Layer))
+    return Decoder(replace(decoder.stack, layers=layers))
 
 
 def positions_of(layers: Iterable[Layer | ConvolvedLayer]) -> tuple[Position, ...]:

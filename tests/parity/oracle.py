@@ -86,11 +86,23 @@ TINY: dict[str, Any] = {
     **dict.fromkeys(("d_kv", "head_dim"), 8),
     "embedding_size": 16,
     "type_vocab_size": 3,
-    "num_local_experts": 4,
     "rotary_dim": 4,
     "attention_types": [[["global", "local", "local"], 1]],
     "window_size": 4,
     "mask_token_id": 4,
+    **dict.fromkeys(("num_local_experts", "num_experts"), 4),
+    "n_routed_experts": 8,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 12,
+    "shared_expert_intermediate_size": 20,
+    "n_group": 4,
+    "topk_group": 2,
+    "first_k_dense_replace": 1,
+    "kv_lora_rank": 12,
+    "q_lora_rank": 10,
+    "qk_nope_head_dim": 6,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 5,
     "relative_attention_num_buckets": 8,
     "relative_attention_max_distance": 12,
     "image_size": 12,
@@ -104,7 +116,7 @@ TINY: dict[str, Any] = {
 OWN: dict[str, dict[str, Any]] = {"mpnet": {"relative_attention_num_buckets": 32}}
 # Set even where a family's default is None.
 ALWAYS = (
-    *("id2label", "num_key_value_heads", "num_decoder_layers"),
+    *("id2label", "num_key_value_heads", "num_decoder_layers", "num_experts_per_tok"),
     *("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"),
 )
 
@@ -161,6 +173,8 @@ def tiny(model_type: str, **overrides: Any) -> dict[str, Any]:
     fields = families()[model_type].config._fields
     values = {name: TINY[name] for name in fields if name in TINY and (fields[name] is not None or name in ALWAYS)}
     values |= {name: 0.0 for name in fields if "drop" in name and not isinstance(fields[name], bool)}
+    if "kv_lora_rank" in fields:  # latent attention makes keys for every head
+        values["num_key_value_heads"] = values["num_attention_heads"]
     values["label2id"] = {label: index for index, label in values["id2label"].items()}
     return values | OWN.get(model_type, {}) | overrides
 

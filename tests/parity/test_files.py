@@ -216,3 +216,18 @@ def test_norms_called_gamma_and_beta(model_type: str, tmp_path: Path) -> None:
     assert model.load_report.clean, str(model.load_report)
     state = both.ours.state_dict()
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+
+
+@every_cell(lambda cell: cell.variant == "plain" and cell.task in (BASE, "causal-lm"))
+def test_files_with_all_experts_in_one_tensor(cell: Cell, tmp_path: Path) -> None:
+    """Experts are stored one by one or stacked, and one model loads both."""
+    both = pair(cell)
+    if not both.ours.plan.names.read:
+        return
+    held = {name: tensor.clone() for name, tensor in both.theirs.state_dict().items()}
+    assert {*held} != {*both.stored}
+    model = type(both.ours).from_pretrained(rewritten(both.folder, tmp_path / "other", weights=lambda _: held))
+    assert model.load_report.clean, str(model.load_report)
+    assert not model.load_report.left_over
+    state = both.ours.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())

@@ -48,7 +48,7 @@ def test_loss_of_a_padded_batch(cell: Cell, side: str) -> None:
     assert distance(loss, loss_of_rows(both, rows)) < 3e-5
 
 
-@every_cell(lambda cell: bool(cell.values.get("output_router_logits")) and cell.task == "causal-lm")
+@every_cell(lambda cell: bool(cell.values.get("router_aux_loss_coef")) and cell.task == "causal-lm")
 @torch.no_grad()
 def test_balance_of_experts_in_a_padded_batch(cell: Cell) -> None:
     both, rows = pair(cell), make_rows(cell, ragged=True)

@@ -13,7 +13,7 @@ from headway.errors import InputError
 from headway.nn.cache import SLACK
 from small import small_model
 
-DECODERS = ["gpt2", "llama", "mistral", "mixtral"]
+DECODERS = ["gpt2", "llama", "mistral", "mixtral", "deepseek_v3"]
 IDS = torch.randint(5, 60, (3, 12), generator=torch.Generator().manual_seed(5))
 
 

@@ -363,6 +363,7 @@ NOT_COMPARED = {"transformers_version", "dtype", "architectures", "rope_paramete
 # Fields that transformers fills in from others where they are None, and headway leaves None: the spec derives them.
 DERIVED = {"head_dim", "num_key_value_heads", "num_decoder_layers", "pooler_output_size", "scale_decoder_outputs"}
 DERIVED |= {"decoder_vocab_size", "layer_types", "num_kv_heads", "ffn_hidden_size", "word_embed_proj_dim"}
+DERIVED |= {"mlp_only_layers"}
 # Fields that transformers empties where another is False.
 SWITCHED = {"sliding_window": "use_sliding_window"}
 # Fields that transformers leaves unset, so that every file names them.

@@ -6,7 +6,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headway.layouts import FusedColumns, FusedGroups, FusedRows, Interleaved, Reshaped, Same, Transposed
+from headway.layouts import (
+    FusedColumns,
+    FusedGroups,
+    FusedRows,
+    Interleaved,
+    Reshaped,
+    Same,
+    Stacked,
+    StackedColumns,
+    Transposed,
+)
 
 sizes = st.integers(1, 5)
 
@@ -84,3 +94,36 @@ def test_interleaved_is_an_inverse(heads: int, before: int, pairs: int, after: i
         assert found[:before].tolist() == list(range(before)), head
         assert found[before : before + 2 * pairs].tolist() == [*turned[0::2].tolist(), *turned[1::2].tolist()]
         assert found[before + 2 * pairs :].tolist() == list(range(before + 2 * pairs, width))
+
+
+@given(experts=sizes, parts=sizes, out=sizes, inputs=sizes)
+def test_stacked_experts_are_inverses(experts: int, parts: int, out: int, inputs: int) -> None:
+    for stored, shape in (
+        (torch.randn(experts, parts * out, inputs), (out, inputs)),
+        (torch.randn(experts, parts * out), (out,)),
+    ):
+        layout = Stacked(parts)
+        loaded = layout.load(stored)
+        assert [tuple(one.shape) for one in loaded] == [shape] * (parts * experts)
+        assert all(one.untyped_storage().data_ptr() == stored.untyped_storage().data_ptr() for one in loaded)
+        assert torch.equal(loaded[-1], stored[-1, -out:])
+        assert torch.equal(layout.save(loaded), stored)
+
+
+@given(experts=sizes, parts=sizes, out=sizes, inputs=sizes)
+def test_stacked_columns_are_inverses(experts: int, parts: int, out: int, inputs: int) -> None:
+    for stored, shape in (
+        (torch.randn(experts, inputs, out * parts), (out, inputs)),
+        (torch.randn(experts, out * parts), (out,)),
+    ):
+        layout = StackedColumns(parts)
+        loaded = layout.load(stored)
+        assert [tuple(one.shape) for one in loaded] == [shape] * (parts * experts)
+        assert torch.equal(loaded[-1].t(), stored[-1, ..., parts - 1 :: parts])
+        assert torch.equal(layout.save(loaded), stored)
+        assert parts > 1 or loaded[0].untyped_storage().data_ptr() == stored.untyped_storage().data_ptr()
+    # Tensors that are made from quantised ones come with their columns whole, and are not copied.
+    made = torch.randn(experts, out * parts, inputs).transpose(1, 2)
+    loaded = StackedColumns(parts).load(made)
+    assert torch.equal(loaded[-1], made.transpose(1, 2)[-1, parts - 1 :: parts])
+    assert all(one.untyped_storage().data_ptr() == made.untyped_storage().data_ptr() for one in loaded)

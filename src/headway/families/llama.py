@@ -39,7 +39,7 @@ def attention(c: Any, theta: float = 10000.0, layer_type: str | None = None) -> 
     return spec.Attention(heads, width, kv_heads, bias, causal=True, dropout=c.attention_dropout, position=position)
 
 
-def layer(c: Any, attention: spec.Attention, mlp: spec.ChannelMixer | None = None) -> spec.Layer:
+def layer(c: Any, attention: spec.Mixer, mlp: spec.ChannelMixer | None = None) -> spec.Layer:
     """A layer with its two norms in front; the MLP is the gated one where a family brings none."""
     mlp = spec.GatedMlp(c.intermediate_size, c.hidden_act) if mlp is None else mlp
     return spec.Layer(attention, mlp, spec.PreNorm(spec.RMSNorm(c.rms_norm_eps)))

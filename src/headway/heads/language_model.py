@@ -119,7 +119,8 @@ class CausalLM(LanguageModel):
         labels = targets.get("labels")
         loss = None if labels is None else next_token(logits, labels, states.batch)
         balance = None
-        if states.trace.router:
+        # A family whose experts are kept in balance otherwise names no coefficient.
+        if states.trace.router and hasattr(self.config, "router_aux_loss_coef"):
             balance = load_balance(states.trace.router, self.config.num_experts_per_tok)
             if loss is not None:
                 loss = loss + self.config.router_aux_loss_coef * balance

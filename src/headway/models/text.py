@@ -95,7 +95,7 @@ class TextModel(FamilyModel):
         if isinstance(backbone, spec.EncoderDecoder):
             return self.plan.parts == ("decoder",)
         mixer = spec.mixer_of(backbone.stack.layers[0])
-        return isinstance(mixer, spec.Attention) and mixer.causal
+        return not isinstance(mixer, spec.Disentangled) and mixer.causal
 
     def _caches(self, use_cache: bool | None) -> bool:
         if use_cache is None:

@@ -1,4 +1,4 @@
-"""Channel mixers: plain, gated, and sparse experts."""
+"""Channel mixers: plain and gated."""
 
 from __future__ import annotations
 
@@ -32,50 +32,64 @@ class Mlp(nn.Module):
         return down
 
 
-@builds(spec.GatedMlp)
-class GatedMlp(nn.Module):
-    """``down(act(gate(x)) * up(x))``."""
+class Gated(nn.Module):
+    """``down(join(gate(x), up(x)))``; subclasses say how the two are joined."""
 
     siblings = ("gate", "up")
 
-    def __init__(self, mlp: spec.GatedMlp, width: int) -> None:
+    def __init__(self, mlp: spec.GatedMlp | spec.ClampedGatedMlp, width: int) -> None:
         super().__init__()
         self.joint: Joint | None = None
         self.gate = Linear(width, mlp.width, mlp.bias)
         self.up = Linear(width, mlp.width, mlp.bias)
         self.down = Linear(mlp.width, width, mlp.bias)
-        self.act = activation(mlp.activation)
         self.dropout = mlp.dropout
 
+    def join(self, gate: Tensor, up: Tensor) -> Tensor:
+        raise NotImplementedError
+
     def forward(self, x: Tensor, run: Run | None = None) -> Tensor:
-        gate, up = side_by_side(self, x)
-        inner = self.act(gate) * up
+        inner = self.join(*side_by_side(self, x))
         if self.training and self.dropout:
             inner = F.dropout(inner, self.dropout)
         down: Tensor = self.down(inner)
         return down
 
 
-@builds(spec.MixtureOfExperts)
-class MixtureOfExperts(nn.Module):
-    """Each token goes to its best experts, whose results are weighed by the router's renormalised probabilities."""
+@builds(spec.GatedMlp)
+class GatedMlp(Gated):
+    """``down(act(gate(x)) * up(x))``."""
 
-    def __init__(self, moe: spec.MixtureOfExperts, width: int) -> None:
+    def __init__(self, mlp: spec.GatedMlp, width: int) -> None:
+        super().__init__(mlp, width)
+        self.act = activation(mlp.activation)
+
+    def join(self, gate: Tensor, up: Tensor) -> Tensor:
+        return self.act(gate) * up
+
+
+@builds(spec.ClampedGatedMlp)
+class ClampedGatedMlp(Gated):
+    """gpt-oss's expert."""
+
+    def __init__(self, mlp: spec.ClampedGatedMlp, width: int) -> None:
+        super().__init__(mlp, width)
+        self.alpha, self.limit = mlp.alpha, mlp.limit
+
+    def join(self, gate: Tensor, up: Tensor) -> Tensor:
+        gate = gate.clamp(max=self.limit)
+        return (up.clamp(-self.limit, self.limit) + 1) * (gate * torch.sigmoid(self.alpha * gate))
+
+
+@builds(spec.TokenGatedMlp)
+class TokenGatedMlp(nn.Module):
+    """``sigmoid(gate(x)) * mlp(x)``."""
+
+    def __init__(self, mlp: spec.TokenGatedMlp, width: int) -> None:
         super().__init__()
-        self.router = Linear(width, moe.count, bias=False)
-        self.experts = nn.ModuleList(build(moe.expert, width) for _ in range(moe.count))
-        self.top = moe.top
+        self.mlp = build(mlp.mlp, width)
+        self.gate = Linear(width, 1, bias=False)
 
-    def forward(self, x: Tensor, run: Run) -> Tensor:
-        tokens = x.reshape(-1, x.shape[-1])
-        logits = self.router(tokens)
-        if run.trace.router is not None:
-            run.trace.router.append(logits)
-        weights, chosen = logits.softmax(-1, dtype=torch.float32).topk(self.top, -1)
-        weights = (weights / weights.sum(-1, keepdim=True)).to(x.dtype)
-        out = torch.zeros_like(tokens)
-        for number, expert in enumerate(self.experts):
-            token, slot = (chosen == number).nonzero(as_tuple=True)
-            if len(token):
-                out = out.index_add(0, token, expert(tokens[token]) * weights[token, slot, None])
-        return out.view_as(x)
+    def forward(self, x: Tensor, run: Run | None = None) -> Tensor:
+        weighed: Tensor = self.gate(x).sigmoid() * self.mlp(x, run)
+        return weighed

@@ -35,11 +35,6 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "no-window": Variant({"sliding_window": None}),
         "wide-heads": Variant({"head_dim": 12}),
     },
-    "mixtral": {
-        "router": Variant({"output_router_logits": True, "router_aux_loss_coef": 0.1}),
-        "window": Variant({"sliding_window": 4}),
-        "one-expert": Variant({"num_experts_per_tok": 1}),
-    },
     "gpt2": {
         "untied": untied,
         "inner": Variant({"n_inner": 40}),

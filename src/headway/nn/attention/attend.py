@@ -18,6 +18,7 @@ from headway.nn.kernels import Scoring
 from headway.nn.run import Memory, Run
 
 ContentBias = Callable[[Tensor, Tensor], Tensor]
+Expand = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def attend(
@@ -29,21 +30,25 @@ def attend(
     scoring: Scoring,
     dropout: float,
     content_bias: ContentBias | None = None,
+    expand: Expand | None = None,
 ) -> Tensor:
     """Self-attention.
 
     Args:
         q: ``[rows, width, heads, head_width]``, packed ``[tokens, heads, head_width]``; ``k`` and ``v`` alike.
         content_bias: from ``q`` and ``k`` of some rows, ``[b, heads, n or m, head_width]``, to an additive bias.
+        expand: from ``k`` and ``v`` of some rows, as a cache holds them, ``[b, heads, m, width]``, to keys and values.
 
     Returns:
-        The mixed values, of the shape of ``q``.
+        The mixed values, of the shape of ``q`` with the width of ``v``.
     """
     batch, cache = run.batch, run.cache
     if batch.lengths is None:
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         if cache is not None:
             k, v = cache.update(run.step, k, v, rule.window)
+        if expand is not None:
+            k, v = expand(k, v)
         causal = False
         if batch.mask is not None:
             mask = given_mask(run, rule, k.shape[2])
@@ -63,6 +68,8 @@ def attend(
         rows = cache.update_packed(run.step, k, v, batch, rule.window)
     outs, seen = [], []
     for query, (key, value) in zip(split_rows(q, batch), rows, strict=True):
+        if expand is not None:
+            key, value = expand(key, value)
         mask, causal = row_mask(run, rule, query.shape[2], key.shape[2])
         if content_bias is not None:
             mask = _with_bias(mask, content_bias(query, key))

@@ -28,7 +28,7 @@ def sdpa(
         if q.shape[2] == 1 and (mask is None or mask.shape[1] == 1):
             folded = q.view(q.shape[0], k.shape[1], -1, q.shape[3])
             out = F.scaled_dot_product_attention(folded, k, v, attn_mask=mask, dropout_p=dropout, scale=scale)
-            return out.reshape(q.shape), None
+            return out.reshape(*q.shape[:3], -1), None
         groups = q.shape[1] // k.shape[1]
         k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=scale)

@@ -142,11 +142,8 @@ def _yarn(theta: float, width: int, plain: Tensor, scaling: spec.RopeYarn) -> Te
 
 
 def _yarn_factor(scaling: spec.RopeYarn) -> float:
-    def magnitude(weight: float) -> float:
-        return 1.0 if scaling.factor <= 1 else 0.1 * weight * math.log(scaling.factor) + 1.0
-
     if scaling.attention_factor is not None:
         return scaling.attention_factor
     if scaling.mscale and scaling.mscale_all_dim:
-        return magnitude(scaling.mscale) / magnitude(scaling.mscale_all_dim)
-    return magnitude(1.0)
+        return scaling.magnitude(scaling.mscale) / scaling.magnitude(scaling.mscale_all_dim)
+    return scaling.magnitude(1.0)
