@@ -41,8 +41,8 @@ class Names:
     backbone: Mapping[Any, str | Stored]
     heads: Mapping[str, Mapping[str, str | Stored]] = field(default_factory=dict)
     prefixes: Mapping[str, str] = field(default_factory=dict)
-    read: Mapping[Any, str | Stored] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
+    read: Mapping[Any, str | Stored] = field(default_factory=dict)
 
     def prefix_for(self, head: str) -> str:
         """The backbone's prefix in files that carry ``head``, with its dot; empty for the bare backbone."""
