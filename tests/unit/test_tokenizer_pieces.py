@@ -47,7 +47,7 @@ MODELS: dict[str, dict[str, Any]] = {
 # What the ``Precompiled`` normaliser of the tokenizers library maps otherwise than sentencepiece: it looks up clusters
 # of characters as wholes, so that a mark after a mapped character is lost and "\r\n" is one space. Of 1000 texts that
 # are full of such clusters.
-LOST_PER_1000 = 10
+LOST_PER_1000 = 4
 
 
 def read(data: bytes, path: Path) -> tuple[SentencePiece, Backend]:
@@ -88,10 +88,8 @@ def test_ids_equal_sentencepieces(case: Any) -> None:
     differing = [text for text in set(texts()) if backend.encode(text).ids != expected.encode(text)]
     assert all(is_symbol(t, options) or not prepared_alike(t, backend, expected) for t in differing), differing
     mapped = options.get("normalization_rule_name") != "identity"
-    if mapped:
-        assert len(differing) <= LOST_PER_1000 * len(texts()) / 1000
-    else:
-        assert all(is_symbol(text, options) or starts_with_sign(text) for text in differing), differing
+    lost = [text for text in differing if not (is_symbol(text, options) or starts_with_sign(text))]
+    assert len(lost) <= (LOST_PER_1000 * len(texts()) / 1000 if mapped else 0), lost
 
 
 @given(st.text(max_size=40))
