@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from headway.config import PreTrainedConfig
+from headway.nn.layer import Scale
 from headway.nn.norm import LayerNorm, RMSNorm
 
 
 @torch.no_grad()
 def initialise(model: nn.Module, config: PreTrainedConfig, only: Collection[str] | None = None) -> None:
-    """Draw parameters anew: norms to what changes nothing, biases to zero, all else normal.
+    """Draw parameters anew: norms to what changes nothing, biases to zero, scales as their spec says, all else normal.
 
     The standard deviation is ``initializer_range`` or ``init_std``; with ``initializer_factor`` it is that over the
     square root of a linear layer's inputs, as T5 does.
@@ -33,6 +34,8 @@ def initialise(model: nn.Module, config: PreTrainedConfig, only: Collection[str]
                 parameter.fill_(module.neutral)
             elif isinstance(module, nn.LayerNorm):
                 parameter.fill_(1.0)
+            elif isinstance(module, Scale):
+                parameter.fill_(module.initial)
             elif factor is not None:
                 inputs = 1 if isinstance(module, nn.Embedding) else parameter.shape[-1]
                 parameter.normal_(0.0, factor * inputs**-0.5)
