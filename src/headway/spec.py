@@ -433,7 +433,7 @@ class ScaledPreNorm:
     """
 
     norm: Norm
-    initial: float
+    initial: float = 1.0
     skip: float = 0.0
 
 
@@ -671,6 +671,13 @@ class LastEos:
 
 
 @dataclass(frozen=True)
+class NthToken:
+    """The real position of a row that has ``at`` before it."""
+
+    at: int
+
+
+@dataclass(frozen=True)
 class FirstOf:
     """The first position of a row that holds ``token``."""
 
@@ -708,6 +715,7 @@ Read = (
     | FirstToken
     | LastToken
     | LastEos
+    | NthToken
     | FirstOf
     | HighestId
     | Mean
@@ -811,6 +819,14 @@ class Project:
 
 
 @dataclass(frozen=True)
+class Taught:
+    """Two linear layers to the labels, for ``read`` and for ``taught``, which learned from a teacher; their mean."""
+
+    read: Read
+    taught: Read
+
+
+@dataclass(frozen=True)
 class SoftmaxContrast:
     """CLIP's objective: texts and images, projected to ``width``, each pick their counterpart from the batch.
 
@@ -832,6 +848,7 @@ Recipe = (
     | SentencePairPretraining
     | ReplacedTokenDetection
     | Project
+    | Taught
     | SoftmaxContrast
     | SigmoidContrast
 )

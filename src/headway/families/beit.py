@@ -24,28 +24,19 @@ class BeitConfig(vit.PatchConfig):
 
 
 def architecture(c: Any) -> spec.VisionEncoder:
-    if c.use_relative_position_bias and c.use_shared_relative_position_bias:
-        raise ConfigError(
-            "use_relative_position_bias gives each layer a table and use_shared_relative_position_bias one to all; "
-            "set one of the two."
-        )
-    norm = spec.LayerNorm(c.layer_norm_eps)
-    patches = vit.patches(
-        c,
-        positions=c.use_absolute_position_embeddings,
-        mask=c.use_mask_token,
-        any_size=True,
-        dropout=c.hidden_dropout_prob,
-    )
+    own, shared = c.use_relative_position_bias, c.use_shared_relative_position_bias
+    if own and shared:
+        raise ConfigError("BEiT has relative positions for each layer or shared ones; set one of the two to False.")
+    norm, scale = spec.LayerNorm(c.layer_norm_eps), c.layer_scale_init_value
+    mlp = spec.Mlp(c.intermediate_size, c.hidden_act)
+    patches = vit.patches(c, positions=c.use_absolute_position_embeddings, mask=c.use_mask_token, any_size=True)
+    bias = spec.GridBias(c.num_attention_heads, patches.grid)
 
     def layer(number: int) -> spec.Layer:
         skip = c.drop_path_rate * number / max(c.num_hidden_layers - 1, 1)
-        residual = spec.ScaledPreNorm(norm, c.layer_scale_init_value, skip) if c.layer_scale_init_value > 0 else None
-        position = None
-        if c.use_relative_position_bias or c.use_shared_relative_position_bias:
-            own = number if c.use_relative_position_bias else 0
-            position = spec.GridBias(c.num_attention_heads, patches.grid, own)
-        return vit.layer(c, residual, key_bias=False, position=position)
+        residual = spec.ScaledPreNorm(norm, scale, skip) if scale > 0 else spec.PreNorm(norm)
+        position = spec.LayerBias(bias, number) if own else bias if shared else None
+        return vit.layer(c, mlp, residual, key_bias=False, position=position)
 
     stack = spec.Stack(c.hidden_size, patches, tuple(map(layer, range(c.num_hidden_layers))))
     if c.use_mean_pooling:
@@ -68,8 +59,9 @@ def names(c: Any) -> Names:
         "final_norm": "layernorm",
         "pooler.norm": "pooler.layernorm",
     }
-    ignore = ("embeddings.mask_token", *(f"{path}.relative_position_index" for path in (own, shared)))
-    return Names("beit", rows, ignore=ignore)
+    ignore = [f"{path}.relative_position_index" for path in (own, shared)]
+    ignore += [] if c.use_mask_token else ["embeddings.mask_token"]
+    return Names("beit", rows, ignore=tuple(ignore))
 
 
 register(Family(BeitConfig, "Beit", architecture, names, heads))

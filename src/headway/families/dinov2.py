@@ -21,15 +21,19 @@ class Dinov2Config(vit.PatchConfig):
     use_mask_token: bool = True
 
 
+def mlp(c: Any) -> spec.Mlp | spec.GatedMlp:
+    inner = int(c.hidden_size * c.mlp_ratio)
+    if not c.use_swiglu_ffn:
+        return spec.Mlp(inner, c.hidden_act)
+    # Two thirds of the width, as three matrices take the place of two, in multiples of 8.
+    return spec.GatedMlp((int(inner * 2 / 3) + 7) // 8 * 8, "silu", bias=True)
+
+
 def architecture(c: Any) -> spec.VisionEncoder:
-    norm, inner = spec.LayerNorm(c.layer_norm_eps), int(c.hidden_size * c.mlp_ratio)
-    mlp: spec.ChannelMixer = spec.Mlp(inner, c.hidden_act)
-    if c.use_swiglu_ffn:
-        # Two thirds of the width, as three matrices take the place of two, in multiples of 8.
-        mlp = spec.GatedMlp((int(inner * 2 / 3) + 7) // 8 * 8, "silu", bias=True)
+    norm = spec.LayerNorm(c.layer_norm_eps)
     residual = spec.ScaledPreNorm(norm, c.layerscale_value, c.drop_path_rate)
-    layer = vit.layer(c, residual, mlp, bias=c.qkv_bias)
-    patches = vit.patches(c, mask=c.use_mask_token, any_size=True, dropout=c.hidden_dropout_prob)
+    layer = vit.layer(c, mlp(c), residual, bias=c.qkv_bias)
+    patches = vit.patches(c, mask=c.use_mask_token, any_size=True)
     stack = spec.Stack(c.hidden_size, patches, spec.repeat(layer, c.num_hidden_layers))
     return spec.VisionEncoder(stack, norm, spec.Pooler(c.hidden_size, None))
 
@@ -42,7 +46,8 @@ def names(c: Any) -> Names:
     layer: dict[Any, Any] = {**vit.ATTENTION, "attn_norm": "norm1", "mlp_norm": "norm2"}
     layer |= {f"{x}_scale.weight": f"layer_scale{i}.lambda1" for i, x in ((1, "attn"), (2, "mlp"))}
     if c.use_swiglu_ffn:
-        layer |= {("mlp.gate", "mlp.up"): Stored("mlp.weights_in", FusedRows((mlp.width,) * 2)), "mlp.down": "mlp.weights_out"}
+        fused = Stored("mlp.weights_in", FusedRows((mlp(c).width,) * 2))
+        layer |= {("mlp.gate", "mlp.up"): fused, "mlp.down": "mlp.weights_out"}
     else:
         layer |= {"mlp.up": "mlp.fc1", "mlp.down": "mlp.fc2"}
     rows = {
@@ -50,7 +55,7 @@ def names(c: Any) -> Names:
         **each("layers.{i}", "encoder.layer.{i}", layer),
         "final_norm": "layernorm",
     }
-    return Names("dinov2", rows, ignore=("embeddings.mask_token",))
+    return Names("dinov2", rows, ignore=() if c.use_mask_token else ("embeddings.mask_token",))
 
 
 register(Family(Dinov2Config, "Dinov2", architecture, names, heads))

@@ -36,25 +36,22 @@ class ViTConfig(PatchConfig):
 def patches(c: Any, **kind: Any) -> spec.Patches:
     """The images that a config tells of, cut into patches."""
     image, patch = ((size, size) if isinstance(size, int) else tuple(size) for size in (c.image_size, c.patch_size))
-    return spec.Patches(image, patch, c.num_channels, c.hidden_size, **kind)
+    dropout = getattr(c, "hidden_dropout_prob", 0.0)
+    return spec.Patches(image, patch, c.num_channels, c.hidden_size, dropout=dropout, **kind)
 
 
-def layer(c: Any, residual: Any = None, mlp: Any = None, **attention: Any) -> spec.Layer:
+def layer(c: Any, mlp: spec.ChannelMixer, residual: spec.Residual, **attention: Any) -> spec.Layer:
     """The layer that ViT and its descendants share."""
     heads, dropout = c.num_attention_heads, c.attention_probs_dropout_prob
-    kind = {"out_bias": True, "dropout": dropout, **attention}
-    mixer = spec.Attention(heads, spec.head_width(c.hidden_size, heads), **kind)
-    residual = residual or spec.PreNorm(spec.LayerNorm(c.layer_norm_eps))
-    return spec.Layer(
-        mixer, mlp or spec.Mlp(c.intermediate_size, c.hidden_act), residual, dropout=c.hidden_dropout_prob
-    )
+    mixer = spec.Attention(heads, spec.head_width(c.hidden_size, heads), out_bias=True, dropout=dropout, **attention)
+    return spec.Layer(mixer, mlp, residual, dropout=c.hidden_dropout_prob)
 
 
 def architecture(c: Any, tokens: int = 1) -> spec.VisionEncoder:
-    layers = spec.repeat(layer(c, bias=c.qkv_bias), c.num_hidden_layers)
-    stack = spec.Stack(c.hidden_size, patches(c, tokens=tokens, dropout=c.hidden_dropout_prob), layers)
-    pooler = spec.Pooler(c.pooler_output_size or c.hidden_size, c.pooler_act)
-    return spec.VisionEncoder(stack, spec.LayerNorm(c.layer_norm_eps), pooler)
+    norm = spec.LayerNorm(c.layer_norm_eps)
+    each_layer = layer(c, spec.Mlp(c.intermediate_size, c.hidden_act), spec.PreNorm(norm), bias=c.qkv_bias)
+    stack = spec.Stack(c.hidden_size, patches(c, tokens=tokens), spec.repeat(each_layer, c.num_hidden_layers))
+    return spec.VisionEncoder(stack, norm, spec.Pooler(c.pooler_output_size or c.hidden_size, c.pooler_act))
 
 
 EMBED = {
@@ -64,13 +61,8 @@ EMBED = {
 }
 ATTENTION = {f"attn.{x[0]}": f"attention.attention.{x}" for x in ("query", "key", "value")}
 ATTENTION |= {"attn.o": "attention.output.dense"}
-LAYER = {
-    **ATTENTION,
-    "attn_norm": "layernorm_before",
-    "mlp.up": "intermediate.dense",
-    "mlp.down": "output.dense",
-    "mlp_norm": "layernorm_after",
-}
+LAYER = ATTENTION | {"attn_norm": "layernorm_before", "mlp_norm": "layernorm_after"}
+LAYER |= {"mlp.up": "intermediate.dense", "mlp.down": "output.dense"}
 
 
 def names(c: Any) -> Names:

@@ -34,6 +34,7 @@ class Head(nn.Module):
         suffix: what class names with this head end in.
         kinds: the kinds of backbone that it makes sense on.
         targets: the arguments that carry labels.
+        answers: the task for which it stands in where a checkpoint's config names it.
         like: the task whose names in files it shares where a family gives it none of its own.
     """
 
@@ -41,6 +42,7 @@ class Head(nn.Module):
     suffix: ClassVar[str]
     kinds: ClassVar[tuple[type, ...]]
     targets: ClassVar[tuple[str, ...]] = ("labels",)
+    answers: ClassVar[str | None] = None
     like: ClassVar[str | None] = None
 
     def __init_subclass__(cls) -> None:

@@ -16,13 +16,13 @@ from headway.nn.norm import LayerNorm, RMSNorm
 def initialise(model: nn.Module, config: PreTrainedConfig, only: Collection[str] | None = None) -> None:
     """Draw parameters anew: norms to what changes nothing, biases to zero, scales as their spec says, all else normal.
 
-    The standard deviation is ``initializer_range`` or ``init_std``; with ``initializer_factor`` it is that over the
-    square root of a linear layer's inputs, as T5 does.
+    The standard deviation is ``initializer_range`` or ``init_std``; where the config class has ``initializer_factor``
+    it is that over the square root of a linear layer's inputs, as T5 does.
 
     Args:
         only: names of the parameters to draw; None draws all.
     """
-    factor = getattr(config, "initializer_factor", None)
+    factor = config.initializer_factor if "initializer_factor" in config._fields else None
     std = getattr(config, "init_std", config.initializer_range)
     for path, module in model.named_modules():
         for leaf, parameter in module.named_parameters(path, recurse=False):

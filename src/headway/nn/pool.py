@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from headway import spec
 from headway.nn.activations import activation
 from headway.nn.builders import build, builds
+from headway.nn.kernels import Scoring
 from headway.nn.linear import Linear
 from headway.nn.reading import gather, reads_ids
 from headway.nn.run import Run
@@ -25,8 +26,8 @@ class Pooler(nn.Module):
         self.act = activation(pooler.activation or "linear")
 
     def forward(self, x: Tensor, run: Run, ids: Tensor | None = None) -> Tensor | None:
-        """``[rows, width]``, or None where what is to be read is known by ids and there are none."""
-        if self.by_ids and ids is None:
+        """``[rows, width]``, or None where what is to be read is known by ids that are not all here."""
+        if self.by_ids and (ids is None or run.cache is not None):
             return None
         x = gather(self.read, x, run.batch, ids)
         if self.norm is not None:
@@ -45,6 +46,7 @@ class ProbePooler(nn.Module):
         self.norm = build(pooler.norm, width)
         self.mlp = build(pooler.mlp, width)
         self.split = (pooler.heads, spec.head_width(width, pooler.heads))
+        self.scoring = Scoring(self.split[1] ** -0.5)
 
     def forward(self, x: Tensor, run: Run, ids: Tensor | None = None) -> Tensor:
         """``[rows, width]``."""
@@ -53,7 +55,7 @@ class ProbePooler(nn.Module):
             x, mask = run.batch.left_aligned(x), run.batch.left_aligned_mask[:, None, None]
         q = self.q(self.probe).view(1, -1, *self.split).expand(len(x), -1, -1, -1)
         q, k, v = (part.transpose(1, 2) for part in (q, *(y.unflatten(-1, self.split) for y in (self.k(x), self.v(x)))))
-        mixed, _ = run.kernel(q, k, v, mask, False, self.split[1] ** -0.5, 0.0)
+        mixed, _ = run.kernel(q, k, v, mask, False, self.scoring, 0.0)
         x = self.o(mixed.flatten(1))
         pooled: Tensor = x + self.mlp(self.norm(x))
         return pooled

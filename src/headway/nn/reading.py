@@ -22,6 +22,8 @@ def gather(kind: spec.Read, x: Tensor, batch: Batch, ids: Tensor | None = None) 
             return batch.first(x)
         case spec.LastToken():
             return batch.last(x)
+        case spec.NthToken(at):
+            return x[:, at] if batch.lengths is None else x[batch.starts + at]
         case spec.Mean(skip):
             return batch.mean(x, skip)
         case spec.Joined(reads):

@@ -9,6 +9,10 @@ from parity.variants.variant import Variant
 # Which of the nine patches of each of three images the mask token stands for.
 HIDDEN = torch.tensor([[True, False, False] * 3, [False] * 9, [True] * 8 + [False]])
 interpolated = Variant(image=(20, 16), call={"interpolate_pos_encoding": True})
+# CLIP's image classifier of transformers does not take images of another size.
+interpolated_base = Variant(
+    image=(20, 16), call={"interpolate_pos_encoding": True}, tasks=("base", "zero-shot-image-classification")
+)
 
 VARIANTS: dict[str, dict[str, Variant]] = {
     "vit": {
@@ -33,5 +37,18 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "gated": Variant({"use_swiglu_ffn": True, "mlp_ratio": 3}),
         "unbiased": Variant({"qkv_bias": False, "use_mask_token": False}),
         "resampled": Variant(image=(20, 16)),
+    },
+    "clip_text_model": {"end": Variant({"eos_token_id": 7})},
+    "clip_vision_model": {"interpolated": interpolated},
+    "clip": {
+        "end": Variant({"text_config": {"eos_token_id": 7}}),
+        "interpolated": interpolated_base,
+        "uneven": Variant({"text_config": {"hidden_size": 24, "num_hidden_layers": 2}, "projection_dim": 28}),
+    },
+    "siglip_text_model": {"projected": Variant({"projection_size": 20})},
+    "siglip_vision_model": {"interpolated": interpolated, "headless": Variant({"vision_use_head": False})},
+    "siglip": {
+        "interpolated": interpolated,
+        "uneven": Variant({"text_config": {"hidden_size": 24, "num_hidden_layers": 4, "projection_size": 32}}),
     },
 }
