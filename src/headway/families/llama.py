@@ -1,6 +1,7 @@
 """LLaMA (Touvron et al. 2023, arXiv:2302.13971): pre-norm decoder with rotary positions and a gated MLP."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from headway import spec
@@ -75,8 +76,4 @@ def names(c: Any, layer: Mapping[Any, Any] = LAYER, question_prefix: str = "mode
     )
 
 
-def llama_names(c: Any) -> Names:
-    return names(c, question_prefix="transformer")
-
-
-register(Family(LlamaConfig, "Llama", architecture, llama_names))
+register(Family(LlamaConfig, "Llama", architecture, partial(names, question_prefix="transformer")))
