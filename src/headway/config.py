@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, dataclass_transform
 
 from headway.errors import ConfigError, InputError
+from headway.fields import fitting
 from headway.io.atomic import atomic_folder, write_file
 from headway.io.hub import Source, locate
 
@@ -105,7 +106,7 @@ class PreTrainedConfig(_Fields):
     model_type: ClassVar[str] = ""
 
     architectures: list[str] | None = None
-    dtype: str | None = None
+    dtype: str | dict[str, str] | None = None
     initializer_range: float = 0.02
     use_cache: bool = True
     is_encoder_decoder: bool = False
@@ -141,7 +142,7 @@ class PreTrainedConfig(_Fields):
     def __setattr__(self, name: str, value: Any) -> None:
         name = self.attribute_map.get(name, _OTHER_SPELLINGS.get(name, name))
         if name == "dtype" and value is not None:
-            value = str(value).removeprefix("torch.")
+            value = _dtype_names(value)
         elif name == "label2id" and isinstance(value, dict) and value and self.__dict__.get("id2label") is None:
             name, value = "id2label", {index: label for label, index in value.items()}
         if name == "id2label" and value is not None:
@@ -150,6 +151,8 @@ class PreTrainedConfig(_Fields):
             except (AttributeError, TypeError, ValueError):
                 raise ConfigError(f"id2label must map numbers to names of labels, but it is {value!r}.") from None
             object.__setattr__(self, "label2id", {label: index for index, label in value.items()})
+        else:
+            value = fitting(type(self), name, value)
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
@@ -309,6 +312,14 @@ def read_config(source: Source) -> dict[str, Any]:
     """
     source.require(source.config_name)
     return source.read_json(source.config_name) or {}
+
+
+def _dtype_names(value: Any) -> str | dict[str, str] | None:
+    """A dtype, or those of the parts of a model by name, in words without ``torch.``; None for "auto"."""
+    if isinstance(value, dict):
+        return {part: name for part, kind in value.items() if isinstance(name := _dtype_names(kind), str)}
+    name = str(value).removeprefix("torch.")
+    return None if name == "auto" else name
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ from headway.io.atomic import atomic_folder, write_file
 from headway.io.hub import locate
 from headway.io.report import LoadReport
 from headway.io.save import save_weights
-from headway.io.weights import open_weights
+from headway.io.weights import Weights, open_weights
 from headway.models.initialise import initialise
 from headway.models.load import Loader, Part, assign, stored_tensors
 from headway.nn.kernels import kernel
@@ -277,13 +277,14 @@ def fill_new(model: PreTrainedModel, report: LoadReport) -> None:
 
 
 def _dtype(
-    dtype: str | torch.dtype | None, config: PreTrainedConfig, weights: Mapping[str, Tensor] | None = None
+    dtype: str | torch.dtype | None, config: PreTrainedConfig, weights: Weights | None = None
 ) -> torch.dtype | None:
     """The type that ``dtype`` asks for; None leaves tensors as they are."""
     if dtype == "auto":
-        dtype = config.dtype
+        dtype = config.dtype.get("") if isinstance(config.dtype, dict) else config.dtype
         if dtype is None and weights is not None:
-            return next((weights[name].dtype for name in weights if weights[name].is_floating_point()), None)
+            kinds = (weights.dtype(name) for name in weights)
+            return next((kind for kind in kinds if kind.is_floating_point and kind.itemsize > 1), None)
     if dtype is None or isinstance(dtype, torch.dtype):
         return dtype
     found = getattr(torch, str(dtype).removeprefix("torch."), None)
