@@ -62,18 +62,22 @@ class Weights(Mapping[str, torch.Tensor]):
         return self._home[name].entries[name].dtype
 
 
-def open_weights(source: Source, *, variant: str | None = None) -> Weights:
+def open_weights(source: Source, *, variant: str | None = None, name: str | None = None) -> Weights:
     """Open the weights of ``source``: safetensors before pickles, one file before shards.
 
-    ``variant`` picks files such as ``model.fp16.safetensors``. Raises WeightsError naming the file that is missing or
-    damaged, and saying what lies there instead.
+    ``variant`` picks files such as ``model.fp16.safetensors``, ``name`` the one file or index of that name. Raises
+    WeightsError naming the file that is missing or damaged, and saying what lies there instead.
     """
     tag = f".{variant}" if variant else ""
     names = (
-        f"model{tag}.safetensors",
-        f"model.safetensors.index{tag}.json",
-        f"pytorch_model{tag}.bin",
-        f"pytorch_model.bin.index{tag}.json",
+        (name,)
+        if name
+        else (
+            f"model{tag}.safetensors",
+            f"model.safetensors.index{tag}.json",
+            f"pytorch_model{tag}.bin",
+            f"pytorch_model.bin.index{tag}.json",
+        )
     )
     path = source.find(*names)
     if path is None:

@@ -17,6 +17,7 @@ from headway.errors import ConfigError, InputError, did_you_mean
 from headway.generation.config import FILE_NAME, GenerationConfig, read_generation_config
 from headway.io.atomic import atomic_folder, write_file
 from headway.io.hub import locate
+from headway.io.quantised import dequantised
 from headway.io.report import LoadReport
 from headway.io.save import save_weights
 from headway.io.weights import Weights, open_weights
@@ -156,7 +157,12 @@ class PreTrainedModel(nn.Module):
             settings = kind.from_dict({**read_config(chosen), "name_or_path": source.name})
         extra = cls._override(settings, kwargs)
         model = cls._unfilled(settings, *model_args, **extra)
-        weights = open_weights(source, variant=variant)
+        weights = open_weights(source, variant=variant, name=getattr(settings, "transformers_weights", None))
+        quantisation = getattr(settings, "quantization_config", None)
+        plain = dequantised(weights, quantisation, _dtype(dtype, settings), source.name)
+        if plain is not weights:  # nor will be what is saved
+            weights = plain
+            settings.__dict__.pop("quantization_config", None)
         loader = Loader(model, model.parts(), weights, source.name)
         report = loader.run()
         if report.mismatched and not ignore_mismatched_sizes:
