@@ -109,6 +109,13 @@ def find_family(model_type: str) -> Family:
     return _families[model_type]
 
 
+def is_known(model_type: Any) -> bool:
+    """Is there a config class for ``model_type``?"""
+    if isinstance(model_type, str) and model_type not in _configs and model_type not in _families:
+        _import_families()
+    return isinstance(model_type, str) and (model_type in _configs or model_type in _families)
+
+
 def config_class(model_type: str) -> type[PreTrainedConfig]:
     """The config class of ``model_type``, a family's or a registered one; raises ``ConfigError`` for none."""
     return _configs[model_type] if model_type in _configs else find_family(model_type).config

@@ -118,6 +118,7 @@ def _open_shards(source: Source, index: Path) -> Weights:
 # What other programs leave in a checkpoint's folder, and what to do about it.
 _OTHERS = (
     (r"adapter_model\.\w+", "an adapter: load its base model and the adapter onto it"),
+    (r"consolidated.*", "weights under the names of their makers' own library: take the repo's files for the hub"),
     (r".+\.(h5|ckpt.*)", "TensorFlow weights: convert them to safetensors first"),
     (r".+\.msgpack", "Flax weights: convert them to safetensors first"),
     (r".+\.gguf", "GGUF weights: take the safetensors repo they were made from"),

@@ -157,7 +157,7 @@ class Loader:
             backbone = self._commonest({name.removeprefix(own) for name in stored}, own)
         head = backbone
         for base in sorted(part.translation.prefixes, key=len, reverse=True):
-            if base and backbone.endswith(base):
+            if f".{backbone}".endswith(f".{base}"):
                 head = backbone.removesuffix(base)
                 break
         heads = {place.stored.removeprefix(part.path) for name, place in mine if not name.startswith(inner)}

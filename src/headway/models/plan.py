@@ -70,6 +70,12 @@ def plan(family: Family, task: str, config: PreTrainedConfig) -> Plan:
 
 def _backbone(family: Family, config: PreTrainedConfig) -> spec.Backbone:
     """The backbone's spec; raises ``ConfigError``, naming the field where one is of another type than its default."""
+    position = getattr(config, "position_embedding_type", None)
+    if str(position).startswith("relative_key"):  # Shaw et al. 2018: loading without it would give other results
+        raise ConfigError(
+            f"{type(config).__name__}.position_embedding_type is {position!r}, which headway does not have; take a "
+            "checkpoint with 'absolute' positions."
+        )
     try:
         return family.architecture(config)
     except HeadwayError:

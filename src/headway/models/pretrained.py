@@ -154,7 +154,7 @@ class PreTrainedModel(nn.Module):
         else:
             chosen = source if config is None else locate(config, **places)
             kind = cls.config_class or PreTrainedConfig
-            settings = kind.from_dict({**read_config(chosen), "name_or_path": source.name})
+            settings = kind.from_dict({**kind.own_part(read_config(chosen)), "name_or_path": source.name})
         extra = cls._override(settings, kwargs)
         model = cls._unfilled(settings, *model_args, **extra)
         weights = open_weights(source, variant=variant, name=getattr(settings, "transformers_weights", None))
