@@ -44,7 +44,7 @@ _TELLING = (
 
 
 def dequantised(weights: Weights, settings: Any, dtype: torch.dtype | None, checkpoint: str) -> Weights:
-    """``weights`` as those that they stand for: FP8 with scales and MXFP4 come as ``dtype``, bfloat16 if it is None.
+    """``weights`` as those that they stand for: FP8 with scales and MXFP4 come as ``dtype``, or else as the others are.
 
     Args:
         settings: the config's ``quantization_config``, where it has one.
@@ -67,7 +67,10 @@ def dequantised(weights: Weights, settings: Any, dtype: torch.dtype | None, chec
             )
     if not pairs:
         return weights
-    return Dequantised(weights, pairs, tuple(values.get("weight_block_size") or _BLOCK), dtype or torch.bfloat16)
+    if dtype is None:
+        others = (weights.dtype(name) for name in weights if name not in taken)
+        dtype = next((kind for kind in others if kind.is_floating_point and kind.itemsize > 1), torch.bfloat16)
+    return Dequantised(weights, pairs, tuple(values.get("weight_block_size") or _BLOCK), dtype)
 
 
 def _pairs(weights: Weights) -> dict[str, tuple[str, str, bool]]:

@@ -16,7 +16,7 @@ from headway.config import SOURCE_KEYWORDS, PreTrainedConfig, read_config, take_
 from headway.errors import ConfigError, InputError, did_you_mean
 from headway.generation.config import FILE_NAME, GenerationConfig, read_generation_config
 from headway.io.atomic import atomic_folder, write_file
-from headway.io.hub import locate
+from headway.io.hub import Folder, locate
 from headway.io.quantised import dequantised
 from headway.io.report import LoadReport
 from headway.io.save import save_weights
@@ -175,6 +175,8 @@ class PreTrainedModel(nn.Module):
             model.generation_config = read_generation_config(source, settings)
         if report.new or report.mismatched:
             logger.warning("%s", report)
+        if isinstance(source, Folder) and source.find("adapter_config.json"):
+            logger.warning("The adapter in %s (adapter_config.json) is not applied.", source.name)
         if device_map is not None:
             model.to(_device(device_map))
         model.eval()
