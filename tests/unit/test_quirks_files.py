@@ -217,7 +217,7 @@ def test_quirk_9_fp8_in_blocks(llama: Path, dtype: str | None, tmp_path: Path) -
     meant = quantise(llama, 7)
     configure(llama, dtype="bfloat16")
     model = AutoModelForCausalLM.from_pretrained(llama, dtype=dtype)
-    kind = torch.float32 if dtype == "float32" else torch.bfloat16
+    kind = torch.bfloat16 if dtype in ("auto", "bfloat16") else torch.float32  # None: as the others are
     assert model.load_report.clean
     assert torch.equal(model.backbone.layers[1].mlp.down.weight, meant["model.layers.1.mlp.down_proj.weight"].to(kind))
     assert model.backbone.layers[0].attn.q.weight.dtype == kind
@@ -301,7 +301,7 @@ def test_quirk_9_mxfp4_stands_under_the_name_of_its_weight(llama: Path) -> None:
     name = "model.layers.0.mlp.experts.down_proj"
     blocks = torch.randint(0, 256, (2, 3, 1, 16), dtype=torch.uint8)
     scales = torch.full((2, 3, 1), 126, dtype=torch.uint8)
-    bias = torch.ones(2, 3)
+    bias = torch.ones(2, 3, dtype=torch.bfloat16)
     save_file({f"{name}_blocks": blocks, f"{name}_scales": scales, f"{name}_bias": bias}, llama / "model.safetensors")
     weights = dequantised(open_weights(locate(llama)), {"quant_method": "mxfp4"}, None, "x")
     assert set(weights) == {name, f"{name}_bias"}
