@@ -11,7 +11,7 @@ from headway.models.family import FamilyModel
 from headway.models.plan import BASE, canonical_task, plan, tasks_of
 from headway.models.text import TextModel
 from headway.models.vision import VisionModel
-from headway.registry import Family, families
+from headway.registry import Family, families, find_family
 
 _KINDS: dict[type, type[FamilyModel]] = {
     spec.Encoder: TextModel,
@@ -24,7 +24,7 @@ _KINDS: dict[type, type[FamilyModel]] = {
 @cache
 def model_class(model_type: str, task: str) -> type[FamilyModel]:
     """The class for a family and a task; the same one every time."""
-    family = families()[model_type]
+    family = find_family(model_type)
     task = canonical_task(family, task)
     config = family.config()
     made = plan(family, task, config)
