@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,14 @@ def test_quirk_1_a_file_that_the_config_names(bare: Path) -> None:
     (bare.parent / "outside.safetensors").write_bytes((bare / "ema.safetensors").read_bytes())
     configure(bare, transformers_weights="../outside.safetensors")
     refused(bare, CheckpointError, "leads out of the checkpoint's folder")
+
+
+def test_quirk_2_the_tar_files_of_the_first_torch(bare: Path) -> None:
+    (bare / "model.safetensors").unlink()
+    with tarfile.open(bare / "pytorch_model.bin", "w") as tar:
+        for name in ("sys_info", "pickle", "storages", "tensors"):
+            tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+    refused(bare, WeightsError, "pytorch_model.bin", "tar format")
 
 
 # --- 5, 6: which folder -------------------------------------------------------------------------------------------
