@@ -42,7 +42,7 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
             ) from error
         if tarfile.is_tarfile(path):
             raise WeightsError(
-                f"{path} is in the tar format of torch before 0.2, which cannot be read without running code: convert it "
+                f"{path} is in the tar format of torch before 0.2, which is not read without running code: convert it "
                 "where you trust it."
             ) from error
         raise WeightsError(f"{path} is damaged or was not written by torch.save: download it again.") from error
