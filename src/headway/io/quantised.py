@@ -13,7 +13,8 @@ from headway.errors import WeightsError
 from headway.io.weights import Weights
 
 _SCALE_ENDS = ("_scale_inv", "_scale")
-_CODES = (torch.uint8, torch.int8, torch.int32)
+_CODES = {torch.uint8, torch.int8, torch.int16, torch.int32}
+_FP8 = {torch.float8_e4m3fn, torch.float8_e5m2}
 _BLOCK = (128, 128)  # of DeepSeek-V3's weights, where the config says nothing
 
 # What a config's quant_method, or the names of tensors, give away.
@@ -52,6 +53,8 @@ def dequantised(weights: Weights, settings: Any, dtype: torch.dtype | None, chec
     Raises:
         WeightsError: they are quantised in a way that is not read.
     """
+    if not {weights.dtype(name) for name in weights} & (_CODES | _FP8):
+        return weights
     pairs = _pairs(weights)
     taken = {name for codes, scales, _ in pairs.values() for name in (codes, scales)}
     values: Mapping[str, Any] = settings if isinstance(settings, Mapping) else {}
@@ -81,7 +84,7 @@ def _pairs(weights: Weights) -> dict[str, tuple[str, str, bool]]:
             scales = name.removesuffix("_blocks") + "_scales"
             if scales in weights and weights.dtype(name) == weights.dtype(scales) == torch.uint8:
                 found[name.removesuffix("_blocks")] = (name, scales, True)
-        elif weights.dtype(name) in (torch.float8_e4m3fn, torch.float8_e5m2):
+        elif weights.dtype(name) in _FP8:
             scale = next((name + end for end in _SCALE_ENDS if name + end in weights), None)
             if scale is not None:
                 found[name] = (name, scale, False)

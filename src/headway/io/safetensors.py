@@ -18,6 +18,7 @@ from headway.errors import WeightsError
 from headway.io.files import damage
 
 _MAX_HEADER = 100_000_000
+_KEPT_HEADER = 1_000_000
 _LONGEST = 2**63  # beyond it torch's sizes overflow
 
 # The format's names of dtypes, in its own order, and torch's: newer ones are missing in older torch.
@@ -109,10 +110,11 @@ def read_header(path: Path) -> Mapping[str, Entry]:
         raise
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error
-    return _parse(text, 8 + length, size, path)
+    parse = _parse if length < _KEPT_HEADER else _parse.__wrapped__
+    return parse(text, 8 + length, size, path)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=8)  # a model is often loaded again in one process
 def _parse(text: bytes, start: int, size: int, path: Path) -> Mapping[str, Entry]:
     """Turn the header into entries, each checked on its own and all of them against the file's ``size``."""
     try:
