@@ -102,6 +102,22 @@ def test_quirk_20_null_and_lists_for_special_tokens(tmp_path: Path) -> None:
     assert again == config
 
 
+# --- 17: windows --------------------------------------------------------------------------------------------------
+
+
+def test_quirk_17_mistral_with_kinds_of_layers(tmp_path: Path) -> None:
+    """Such files are Ministral's: their windows are those of the layers that say so."""
+    kinds = ["sliding_attention", "full_attention"]
+    small_checkpoint(tmp_path, "mistral", "causal-lm", sliding_window=4)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert [layer.attn.rule.window for layer in model.backbone.layers] == [4, 4]
+    configure(tmp_path, layer_types=kinds)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert [layer.attn.rule.window for layer in model.backbone.layers] == [4, None]
+    model.save_pretrained(tmp_path / "again")
+    assert json.loads((tmp_path / "again" / "config.json").read_text())["layer_types"] == kinds
+
+
 # --- 18: activations ----------------------------------------------------------------------------------------------
 
 
