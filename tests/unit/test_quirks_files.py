@@ -60,7 +60,12 @@ def test_quirk_1_a_file_that_the_config_names(bare: Path) -> None:
     expected = AutoModel.from_pretrained(bare)
     (bare / "model.safetensors").rename(bare / "ema.safetensors")
     configure(bare, transformers_weights="ema.safetensors")
-    assert same_state(AutoModel.from_pretrained(bare), expected)
+    model = AutoModel.from_pretrained(bare)
+    assert same_state(model, expected)
+    model.save_pretrained(bare.parent / "again")
+    assert same_state(AutoModel.from_pretrained(bare.parent / "again"), expected)
+    configure(bare, transformers_weights=5)
+    refused(bare, WeightsError, "transformers_weights", "5")
     configure(bare, transformers_weights="emma.safetensors")
     refused(bare, WeightsError, "emma.safetensors", "There is ema.safetensors")
     (bare.parent / "outside.safetensors").write_bytes((bare / "ema.safetensors").read_bytes())
@@ -125,8 +130,7 @@ def test_quirk_1_makers_formats_alone(tmp_path: Path) -> None:
 def test_quirk_7_on_the_hub(tmp_path: Path) -> None:
     with Hub() as hub:
         hub.add("org/lora", {"adapter_config.json": '{"base_model_name_or_path": "org/base"}'})
-        os.environ.pop("HF_HUB_OFFLINE", None)
-        from headway.config import read_config
+        from headway.io.configs import read_config
         from headway.io.hub import locate
 
         with pytest.raises(CheckpointError, match="an adapter") as caught:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from headway.config import PreTrainedConfig, part_of, read_config, take_source_keywords, text_folder
+from headway.config import PreTrainedConfig, take_source_keywords
 from headway.errors import ConfigError
+from headway.io.configs import part_of, read_config, text_folder
 from headway.io.hub import locate
 from headway.io.source import Source
 from headway.registry import config_class, families, is_known, register_config

@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from headway.config import SOURCE_KEYWORDS, PreTrainedConfig, read_config, take_source_keywords
+from headway.config import SOURCE_KEYWORDS, PreTrainedConfig, take_source_keywords
 from headway.errors import ConfigError, InputError, did_you_mean
 from headway.generation.config import FILE_NAME, GenerationConfig, read_generation_config
 from headway.io.atomic import atomic_folder, write_file
+from headway.io.configs import read_config
 from headway.io.hub import Folder, locate
 from headway.io.quantised import dequantised
 from headway.io.report import LoadReport
@@ -259,6 +260,7 @@ class PreTrainedModel(nn.Module):
         tensors = dict(stored_tensors(self, self.parts()) if state_dict is None else state_dict)
         values = self.config.to_dict()
         values |= {"architectures": [type(self).__name__], "dtype": str(self.dtype).removeprefix("torch.")}
+        values.pop("transformers_weights", None)  # the name of a file elsewhere
         config = type(self.config)(**{key: value for key, value in values.items() if key != "model_type"})
         with atomic_folder(Path(save_directory)) as folder:
             write_file(folder / "config.json", config.to_json_string().encode())
