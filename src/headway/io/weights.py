@@ -69,16 +69,16 @@ def open_weights(source: Source, *, variant: str | None = None, name: str | None
     WeightsError naming the file that is missing or damaged, and saying what lies there instead.
     """
     tag = f".{variant}" if variant else ""
-    names = (
-        (name,)
-        if name
-        else (
-            f"model{tag}.safetensors",
-            f"model.safetensors.index{tag}.json",
-            f"pytorch_model{tag}.bin",
-            f"pytorch_model.bin.index{tag}.json",
-        )
+    names: tuple[str, ...] = (
+        f"model{tag}.safetensors",
+        f"model.safetensors.index{tag}.json",
+        f"pytorch_model{tag}.bin",
+        f"pytorch_model.bin.index{tag}.json",
     )
+    if name is not None:
+        if not isinstance(name, str):  # it comes from a config
+            raise WeightsError(f"transformers_weights of {source.name!r} is {name!r}, but it must name a file.")
+        names = (name,)
     path = source.find(*names)
     if path is None:
         raise WeightsError(
