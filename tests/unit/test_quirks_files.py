@@ -326,6 +326,30 @@ def test_quirk_9_mxfp4_stands_under_the_name_of_its_weight(llama: Path) -> None:
     assert torch.equal(weights[f"{name}_bias"], bias)
 
 
+def test_quirk_9_gpt_oss_in_mxfp4(tmp_path: Path) -> None:
+    """A file in MXFP4 and one of the values that it stands for give the same model."""
+    sizes = {"hidden_size": 32, "intermediate_size": 32, "head_dim": 8}
+    folder = small_checkpoint(tmp_path, "gpt_oss", "causal-lm", **sizes)
+    plain = {name: tensor.clone() for name, tensor in load_file(folder / "model.safetensors").items()}
+    packed: Tensors = {}
+    for name, tensor in list(plain.items()):
+        if not name.endswith(("gate_up_proj", "down_proj")):
+            packed[name] = tensor
+            continue
+        experts, columns, rows = tensor.shape
+        packed[f"{name}_blocks"] = torch.randint(0, 256, (experts, rows, columns // 32, 16), dtype=torch.uint8)
+        packed[f"{name}_scales"] = torch.randint(120, 126, (experts, rows, columns // 32), dtype=torch.uint8)
+        plain[name] = from_mxfp4(packed[f"{name}_blocks"], packed[f"{name}_scales"], torch.float32).contiguous()
+    assert len(packed) > len(plain)
+    save_file(plain, folder / "model.safetensors")
+    expected = AutoModelForCausalLM.from_pretrained(folder)
+    save_file(packed, folder / "model.safetensors")
+    configure(folder, quantization_config={"quant_method": "mxfp4", "modules_to_not_convert": []})
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    assert model.load_report.clean
+    assert same_state(model, expected)
+
+
 @pytest.mark.parametrize(
     ("method", "leaf", "said"),
     [
