@@ -220,8 +220,8 @@ class _Rows:
 
     def __init__(self, rows: Mapping[Any, str | Stored]) -> None:
         self._rows = Templates()
-        # The names of all parts, by that of the stored tensor: there may be as many as experts.
-        self._parts: dict[str, tuple[str, ...]] = {}
+        # The names of all parts, by their templates and the stored tensor: there may be as many as experts.
+        self._parts: dict[tuple[tuple[str, ...], str], tuple[str, ...]] = {}
         self._places: dict[str, Place | None] = {}
         taken = Templates()
         for ours, theirs in rows.items():
@@ -247,9 +247,10 @@ class _Rows:
             return None
         (row, part, group), bound = found
         stored, *also = (name.format(**bound) + leaf for name in (row.name, *row.also))
-        if stored not in self._parts:
-            self._parts[stored] = tuple(template.format(**bound) + leaf for template in group)
-        return Place(stored, row.layout, part, self._parts[stored], (*also, *older_spellings(stored)))
+        parts = self._parts.get((group, stored))
+        if parts is None:
+            parts = self._parts[group, stored] = tuple(template.format(**bound) + leaf for template in group)
+        return Place(stored, row.layout, part, parts, (*also, *older_spellings(stored)))
 
 
 def translation(names: Names, head: str, head_rows: Mapping[str, str | Stored]) -> Translation:

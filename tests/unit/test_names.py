@@ -282,3 +282,10 @@ def test_equal_tables_are_worked_out_once() -> None:
     assert plan(families()["bert"], "base", small).translation is not one
     untied = small_config("bert", tie_word_embeddings=False)
     assert plan(families()["bert"], "masked-lm", untied).translation is not one
+
+
+def test_one_table_for_models_that_differ_keeps_their_names_apart() -> None:
+    """A layer within another is stored as one that stands alone."""
+    for kernel in (0, 3, 0):
+        model = small_model("deberta-v2", conv_kernel_size=kernel)
+        assert stored_tensors(model, model.parts()).keys() >= {"encoder.layer.0.attention.self.query_proj.weight"}
