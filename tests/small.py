@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from headway.config import PreTrainedConfig
+from headway.heads.base import TEXT
 from headway.models.assemble import model_class
 from headway.models.plan import BASE, tasks_of
 from headway.registry import families
@@ -39,6 +41,7 @@ FIELDS: dict[str, Any] = {
     "qk_nope_head_dim": 3,
     "qk_rope_head_dim": 4,
     "v_head_dim": 2,
+    "projection_dim": 12,
     "image_size": 8,
     "patch_size": 4,
     "pad_token_id": 1,
@@ -52,6 +55,8 @@ EXTRA: dict[str, dict[str, Any]] = {
 }
 # Set only where a family's default is a number.
 OPTIONAL = ("embedding_size", "head_dim")
+# The families whose backbones read text and nothing else.
+READERS = [name for name, family in families().items() if isinstance(family.architecture(family.config()), TEXT)]
 PAIRS = [(name, task) for name, family in families().items() for task in (BASE, *tasks_of(family))]
 
 
@@ -61,6 +66,9 @@ def small_config(model_type: str, **overrides: Any) -> Any:
     fields = family.config._fields
     values = {name: value for name, value in FIELDS.items() if name in fields and name not in OPTIONAL}
     values |= {name: FIELDS[name] for name in OPTIONAL if fields.get(name)}
+    for name, default in fields.items():
+        if isinstance(default, PreTrainedConfig):
+            values[name] = small_config(default.model_type)
     return family.config(**{**values, **EXTRA.get(model_type, {}), **overrides})
 
 
@@ -84,14 +92,17 @@ def small_checkpoint(folder: Path, model_type: str, task: str = BASE, **override
 def inputs_for(model: Any, rows: int = 2, width: int = 6) -> dict[str, torch.Tensor]:
     """Inputs that ``model`` takes, without padding; rows end in the end-of-sequence token."""
     generator = torch.Generator().manual_seed(2)
-    if model.main_input_name == "pixel_values":
-        size = model.config.image_size
-        return {"pixel_values": torch.randn(rows, 3, size, size, generator=generator)}
+    images = {}
+    if not isinstance(model.plan.backbone, TEXT):
+        size = getattr(model.config, "vision_config", model.config).image_size
+        images = {"pixel_values": torch.randn(rows, 3, size, size, generator=generator)}
+        if model.main_input_name == "pixel_values":
+            return images
     shape = (rows, 2, width) if model.task == "multiple-choice" else (rows, width)
-    ids = torch.randint(5, model.config.vocab_size, shape, generator=generator)
+    ids = torch.randint(5, model.config.get_text_config().vocab_size, shape, generator=generator)
     ids[..., -1] = 2
     needs_decoder = model.task == "seq2seq-lm"
-    return {"input_ids": ids, **({"decoder_input_ids": ids[:, :3]} if needs_decoder else {})}
+    return {"input_ids": ids, **images, **({"decoder_input_ids": ids[:, :3]} if needs_decoder else {})}
 
 
 def one_sentence(error: BaseException) -> str:

@@ -68,7 +68,7 @@ def page() -> str:
         lines.append(f"| `{name}` | {kind_of(families()[name])} | " + " | ".join(marks) + " |")
     rows = []
     for name, family in families().items():
-        classes = ", ".join(f"`{class_name(family, task)}`" for task in ("base", *takes[name]))
+        classes = ", ".join(dict.fromkeys(f"`{class_name(family, task)}`" for task in ("base", *takes[name])))
         rows.append(f"| `{name}` | {described(family)} | {classes} |")
     return BEGINNING + "\n" + "\n".join(lines) + "\n" + CLASSES + "\n".join(rows) + "\n"
 

@@ -25,6 +25,7 @@ _HOMES = {
         "AutoModelForSeq2SeqLM",
         "AutoModelForSequenceClassification",
         "AutoModelForTokenClassification",
+        "AutoModelForZeroShotImageClassification",
     ),
     "headway.auto.tokenizer": ("AutoTokenizer",),
     "headway.config": ("PreTrainedConfig", "PretrainedConfig"),

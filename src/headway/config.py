@@ -129,7 +129,7 @@ class PreTrainedConfig(_Fields):
         num_labels = kwargs.pop("num_labels", None)
         for name, default in self._fields.items():
             if name not in self.__dict__:
-                object.__setattr__(self, name, copy.copy(default))
+                object.__setattr__(self, name, _own(default))
         for name, value in kwargs.items():
             if name not in ("model_type", "attribute_map"):
                 setattr(self, name, value)
@@ -142,6 +142,9 @@ class PreTrainedConfig(_Fields):
 
     def __setattr__(self, name: str, value: Any) -> None:
         name = self.attribute_map.get(name, _OTHER_SPELLINGS.get(name, name))
+        default = self._fields.get(name)
+        if isinstance(default, PreTrainedConfig) and not isinstance(value, PreTrainedConfig):
+            value = _own(default) if value is None else _nested(default, name, value)
         if name == "dtype" and value is not None:
             value = _dtype_names(value)
         elif name == "label2id" and isinstance(value, dict) and value and self.__dict__.get("id2label") is None:
@@ -193,6 +196,7 @@ class PreTrainedConfig(_Fields):
         With ``return_unused_kwargs=True`` the result is ``(config, rest of kwargs)``, else the rest is kept too.
         """
         return_unused = kwargs.pop("return_unused_kwargs", False)
+        values = cls._own_values(values)
         config = cls(**values)
         unused = {}
         for name, value in kwargs.items():
@@ -201,6 +205,20 @@ class PreTrainedConfig(_Fields):
             else:
                 unused[name] = value
         return (config, unused) if return_unused else config
+
+    @classmethod
+    def _own_values(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Of the config of a larger model, such as CLIP's, the part that is of this class; else ``values``."""
+        if values.get("model_type", cls.model_type) != cls.model_type:
+            for part in values.values():
+                if isinstance(part, dict) and part.get("model_type") == cls.model_type:
+                    return {"name_or_path": values.get("name_or_path", ""), **part}
+        return values
+
+    def get_text_config(self) -> PreTrainedConfig:
+        """The config of the part that reads text: that of a nested ``text_config``, or this one."""
+        text = self.__dict__.get("text_config")
+        return text if isinstance(text, PreTrainedConfig) else self
 
     def has_field(self, name: str) -> bool:
         """Is ``name`` a field of this config, under one of its spellings?"""
@@ -314,6 +332,18 @@ def _dtype_names(value: Any) -> str | dict[str, str] | None:
         return {part: name for part, kind in value.items() if isinstance(name := _dtype_names(kind), str)}
     name = str(value).removeprefix("torch.")
     return None if name == "auto" else name
+
+
+def _own(default: Any) -> Any:
+    """A copy of a field's default, for one config alone."""
+    return copy.deepcopy(default) if isinstance(default, PreTrainedConfig) else copy.copy(default)
+
+
+def _nested(default: PreTrainedConfig, name: str, value: Any) -> PreTrainedConfig:
+    """The nested config that ``value`` tells of; raises ``ConfigError`` where it is no dictionary."""
+    if not isinstance(value, dict):
+        raise ConfigError(f"{name} must hold the fields of a {type(default).__name__}, but it is {value!r}.")
+    return type(default)(**value)
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ made, the way back exists by construction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -42,8 +42,8 @@ class Names:
     backbone: Mapping[Any, str | Stored]
     heads: Mapping[str, Mapping[str, str | Stored]] = field(default_factory=dict)
     prefixes: Mapping[str, str] = field(default_factory=dict)
-    read: Mapping[Any, str | Stored] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
+    read: Mapping[Any, str | Stored] = field(default_factory=dict)
 
     def prefix_for(self, head: str) -> str:
         """The backbone's prefix in files that carry ``head``, with its dot; empty for the bare backbone."""
@@ -56,6 +56,19 @@ class Names:
         for row in each("", self.prefix, self.backbone).values():
             stored.add(row if isinstance(row, str) else row.name, True)
         return sum(any(stored.find(name) is not None for name in (key, key.rpartition(".")[0])) for key in keys)
+
+    def part(self, name: str) -> Names:
+        """The table of the backbone's part ``name`` as a backbone of its own; in files it is called what it was."""
+        inner = f"{name}."
+
+        def own(rows: Mapping[Any, str | Stored]) -> dict[Any, str | Stored]:
+            return {
+                key.removeprefix(inner) if isinstance(key, str) else tuple(x.removeprefix(inner) for x in key): stored
+                for key, stored in rows.items()
+                if (key if isinstance(key, str) else key[0]).startswith(inner)
+            }
+
+        return replace(self, backbone=own(self.backbone), read=own(self.read))
 
 
 def each(ours: str, theirs: str, rows: Mapping[Any, Any]) -> dict[Any, Any]:

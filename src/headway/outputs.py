@@ -51,8 +51,8 @@ class ModelOutput(dict[str, Any]):
         raise error
 
     def to_tuple(self) -> tuple[Any, ...]:
-        """All fields that are there, in order."""
-        return tuple(self.values())
+        """All fields that are there, in order; outputs among them as tuples too."""
+        return tuple(value.to_tuple() if isinstance(value, ModelOutput) else value for value in self.values())
 
     def __reduce__(self) -> Any:
         return (_rebuild, (type(self), dict(self)))
@@ -165,6 +165,37 @@ class PreTrainingOutput(HeadOutput):
     """``prediction_logits`` [b, s, v] and the sentence relation's logits [b, 2], or ``logits`` [b, s] of ELECTRA."""
 
     loss: Tensor | None
+
+
+class TaughtClassifierOutput(HeadOutput):
+    """``logits`` [b, labels], the mean of the other two, which are those of each head."""
+
+    loss: Tensor | None
+    logits: Tensor
+    cls_logits: Tensor
+    distillation_logits: Tensor
+
+
+class ProjectionOutput(ModelOutput):
+    """A row's vector [b, w] of the width in which texts and images are compared, and the backbone's states."""
+
+    text_embeds: Tensor | None
+    image_embeds: Tensor | None
+    last_hidden_state: Tensor
+    hidden_states: tuple[Tensor, ...] | None
+    attentions: tuple[Tensor, ...] | None
+
+
+class ContrastOutput(ModelOutput):
+    """How well each of t texts and i images go together, the vectors of length one, and the backbones' outputs."""
+
+    loss: Tensor | None  # scalar
+    logits_per_image: Tensor  # [i, t]
+    logits_per_text: Tensor  # [t, i]
+    text_embeds: Tensor  # [t, w]
+    image_embeds: Tensor  # [i, w]
+    text_model_output: BaseModelOutput
+    vision_model_output: BaseModelOutput
 
 
 class ImageClassifierOutput(HeadOutput):

@@ -156,10 +156,21 @@ class RelativeBias:
 
 
 @dataclass(frozen=True)
+class GridBias:
+    """BEiT's learned bias for each head and offset between two patches (Bao et al. 2021, arXiv:2106.08254).
+
+    ``grid`` counts patches down and across, after one class token.
+    """
+
+    heads: int
+    grid: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class LayerBias:
     """A bias that ``layer`` has to itself, where layers that name an equal one would share it."""
 
-    bias: RelativeBias
+    bias: RelativeBias | GridBias
     layer: int
 
 
@@ -194,7 +205,7 @@ class RoundedAlibi:
     scale: float
 
 
-Position = Rotary | RelativeBias | LayerBias | RelativeTable | Alibi | RoundedAlibi
+Position = Rotary | RelativeBias | LayerBias | RelativeTable | Alibi | RoundedAlibi | GridBias
 
 # --- token mixers -------------------------------------------------------------------------------------------------
 
@@ -413,7 +424,20 @@ class ParallelNorms:
     norm: Norm
 
 
-Residual = PreNorm | FirstPreNorm | PostNorm | Sandwich | NormedResidual | Parallel | ParallelNorms
+@dataclass(frozen=True)
+class ScaledPreNorm:
+    """``x + scale * f(norm(x))`` with learned scales (LayerScale, Touvron et al. 2021, arXiv:2103.17239).
+
+    Scales start from ``initial``. ``skip`` is how likely a row skips a part while training (Huang et al. 2016,
+    arXiv:1603.09382).
+    """
+
+    norm: Norm
+    initial: float = 1.0
+    skip: float = 0.0
+
+
+Residual = PreNorm | FirstPreNorm | PostNorm | Sandwich | NormedResidual | Parallel | ParallelNorms | ScaledPreNorm
 
 
 @dataclass(frozen=True)
@@ -507,21 +531,28 @@ class Embed:
 
 @dataclass(frozen=True)
 class Patches:
-    """An image cut into square patches by a strided convolution, after a class token, plus learned positions."""
+    """An image cut into patches by a strided convolution, after ``tokens`` learned vectors, and learned positions.
+
+    ``bias`` is the convolution's. ``mask`` keeps a vector to put in the place of patches that a caller hides. With
+    ``any_size`` images of another size are taken as they come, positions resampled; else only where a call asks.
+    """
 
     image: tuple[int, int]
     patch: tuple[int, int]
     channels: int
     width: int
+    tokens: int = 1
+    positions: bool = True
+    bias: bool = True
+    mask: bool = False
+    any_size: bool = False
+    norm: Norm | None = None
     dropout: float = 0.0
 
-
-@dataclass(frozen=True)
-class Pooler:
-    """A dense layer and an activation over the first position; ``width`` None keeps the width."""
-
-    width: int | None = None
-    activation: str = "tanh"
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches down and across."""
+        return self.image[0] // self.patch[0], self.image[1] // self.patch[1]
 
 
 # --- backbones ----------------------------------------------------------------------------------------------------
@@ -551,17 +582,20 @@ class Stack:
 
 @dataclass(frozen=True)
 class Encoder:
-    """A bidirectional text backbone."""
+    """A bidirectional text backbone; ``norm`` acts after the states that are recorded."""
 
     stack: Stack
-    pooler: Pooler | None = None
+    pooler: AnyPooler | None = None
+    norm: Norm | None = None
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """A causal text backbone."""
+    """A causal text backbone; ``norm`` acts after the states that are recorded."""
 
     stack: Stack
+    pooler: AnyPooler | None = None
+    norm: Norm | None = None
 
 
 @dataclass(frozen=True)
@@ -589,11 +623,19 @@ class VisionEncoder:
     """A bidirectional image backbone; ``norm`` acts after the states that are recorded."""
 
     stack: Stack
-    norm: Norm
-    pooler: Pooler | None = None
+    norm: Norm | None = None
+    pooler: AnyPooler | None = None
 
 
-Backbone = Encoder | Decoder | EncoderDecoder | VisionEncoder
+@dataclass(frozen=True)
+class TwoTowers:
+    """A text and an image backbone whose pooled vectors are compared (Radford et al. 2021, arXiv:2103.00020)."""
+
+    text: Encoder | Decoder
+    vision: VisionEncoder
+
+
+Backbone = Encoder | Decoder | EncoderDecoder | VisionEncoder | TwoTowers
 
 # --- heads: what they read and what they make of it ---------------------------------------------------------------
 
@@ -629,8 +671,36 @@ class LastEos:
 
 
 @dataclass(frozen=True)
+class NthToken:
+    """The real position of a row that has ``at`` before it."""
+
+    at: int
+
+
+@dataclass(frozen=True)
+class FirstOf:
+    """The first position of a row that holds ``token``."""
+
+    token: int
+
+
+@dataclass(frozen=True)
+class HighestId:
+    """The first position of a row that holds the highest of its token ids: where end-of-sequence is the last entry."""
+
+
+@dataclass(frozen=True)
 class Mean:
-    """The mean of a row's positions."""
+    """The mean of a row's positions after the first ``skip``."""
+
+    skip: int = 0
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Several vectors of a row side by side."""
+
+    reads: tuple[FirstToken | LastToken | Mean, ...]
 
 
 @dataclass(frozen=True)
@@ -638,7 +708,46 @@ class Pooled:
     """The backbone's pooler."""
 
 
-Read = EveryToken | EncoderTokens | DecoderTokens | FirstToken | LastToken | LastEos | Mean | Pooled
+Read = (
+    EveryToken
+    | EncoderTokens
+    | DecoderTokens
+    | FirstToken
+    | LastToken
+    | LastEos
+    | NthToken
+    | FirstOf
+    | HighestId
+    | Mean
+    | Joined
+    | Pooled
+)
+
+
+@dataclass(frozen=True)
+class Pooler:
+    """A row's vector: what ``read`` names, normalised where a norm is given, then a dense layer to ``width``.
+
+    ``width`` None keeps the width; ``activation`` None leaves the dense layer out.
+    """
+
+    width: int | None = None
+    activation: str | None = "tanh"
+    read: Read = FirstToken()
+    norm: Norm | None = None
+
+
+@dataclass(frozen=True)
+class ProbePooler:
+    """A learned probe's attention to all positions (Lee et al. 2018, arXiv:1810.00825), then ``x + mlp(norm(x))``."""
+
+    width: int
+    heads: int
+    mlp: Mlp
+    norm: Norm
+
+
+AnyPooler = Pooler | ProbePooler
 
 
 @dataclass(frozen=True)
@@ -701,7 +810,48 @@ class ReplacedTokenDetection:
     dense: Dense
 
 
-Recipe = Predict | Vocabulary | SentencePairPretraining | ReplacedTokenDetection
+@dataclass(frozen=True)
+class Project:
+    """A linear layer without bias from the pooled vector to one of ``width`` that is compared with others."""
+
+    width: int
+    read: Read = Pooled()
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Two linear layers to the labels, for ``read`` and for ``taught``, which learned from a teacher; their mean."""
+
+    read: Read
+    taught: Read
+
+
+@dataclass(frozen=True)
+class SoftmaxContrast:
+    """CLIP's objective: texts and images, projected to ``width``, each pick their counterpart from the batch.
+
+    The logarithm of what multiplies their cosines starts from ``scale``.
+    """
+
+    width: int
+    scale: float
+
+
+@dataclass(frozen=True)
+class SigmoidContrast:
+    """SigLIP's objective (Zhai et al. 2023, arXiv:2303.15343): each pair of text and image is judged by itself."""
+
+
+Recipe = (
+    Predict
+    | Vocabulary
+    | SentencePairPretraining
+    | ReplacedTokenDetection
+    | Project
+    | Taught
+    | SoftmaxContrast
+    | SigmoidContrast
+)
 
 
 def head_width(width: int, heads: int) -> int:

@@ -35,10 +35,14 @@ def make_rows(cell: Cell, ragged: bool = False, rows: int = 3) -> list[Inputs]:
     def numbers(low: int, high: int, *shape: int) -> Tensor:
         return torch.randint(low, high, shape, generator=generator)
 
-    if cell.sees:
-        size = values["image_size"]
+    pixels: list[Inputs] = [{} for _ in range(rows)]
+    if not cell.reads:
+        size = values.get("vision_config", values)["image_size"]
         height, width = setting.image or (size if isinstance(size, list) else (size, size))
-        return [{"pixel_values": torch.randn(3, height, width, generator=generator)} for _ in range(rows)]
+        pixels = [{"pixel_values": torch.randn(3, height, width, generator=generator)} for _ in range(rows)]
+        if cell.sees:
+            return pixels
+        values = values["text_config"]
     found = []
     for row in range(rows):
         cut = 4 * row if ragged else 0
@@ -54,7 +58,7 @@ def make_rows(cell: Cell, ragged: bool = False, rows: int = 3) -> list[Inputs]:
         if values.get("add_cross_attention"):
             cut = row if ragged else 0
             inputs["encoder_hidden_states"] = torch.randn(MEMORY - cut, 32, generator=generator)
-        found.append(inputs)
+        found.append(inputs | pixels[row])
     return found
 
 
@@ -68,7 +72,7 @@ def make_labels(cell: Cell, rows: list[Inputs]) -> list[Inputs]:
     def one(inputs: Inputs) -> Inputs:
         given = inputs.get("decoder_input_ids", inputs.get("input_ids"))
         match cell.task:
-            case "base":
+            case "base" | "projection" | "image-classification-with-teacher" | "zero-shot-image-classification":
                 return {}
             case "sequence-classification" | "image-classification":
                 return {"labels": number(3)}

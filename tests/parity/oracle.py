@@ -22,10 +22,12 @@ from torch.nn import functional as F
 from transformers.models.auto import modeling_auto
 from transformers.models.falcon.modeling_falcon import FalconAttention
 
+from headway.config import PreTrainedConfig
 from headway.models.assemble import model_class
 from headway.models.encoder_decoder import EncoderDecoderModel
 from headway.models.load import slots
 from headway.models.plan import BASE, tasks_of
+from headway.models.two_towers import TwoTowerModel
 from headway.registry import families
 from parity.variants import PLAIN, VARIANTS, Variant
 
@@ -44,18 +46,30 @@ MAPPINGS = {
     "next-sentence-prediction": modeling_auto.MODEL_FOR_NEXT_SENTENCE_PREDICTION_MAPPING_NAMES,
     "pretraining": modeling_auto.MODEL_FOR_PRETRAINING_MAPPING_NAMES,
     "image-classification": modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES,
+    "zero-shot-image-classification": modeling_auto.MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES,
+    "image-classification-with-teacher": {"deit": "DeiTForImageClassificationWithTeacher"},
+    "projection": {
+        "clip_text_model": "CLIPTextModelWithProjection",
+        "clip_vision_model": "CLIPVisionModelWithProjection",
+    },
 }
+# Backbones that transformers has, though AutoModel does not know them.
+UNLISTED = {"siglip_text_model": "SiglipTextModel"}
 
 # Heads whose causal loss transformers does not shift: it compares each token's logits with the token's own label.
 # headway shifts every causal loss, so there the oracle's logits are put through a shifted loss.
 UNSHIFTED = {(name, "causal-lm") for name in ("bart", "mbart", "marian", "pegasus")}
 
 # Parameters that transformers stores and no pass of it reads: where embeddings are not tied, a bias beside the output
-# layer's own and a table beside those of encoder and decoder. headway has them neither in the model nor in its files.
-# Each stands with the name of what is read in its place.
+# layer's own and a table beside those of encoder and decoder, each with the name of what is read in its place; and a
+# pooler that a head passes by. headway has them neither in the model nor in its files.
 UNREAD = {
     **{f"{head}.bias": f"{head}.decoder.bias" for head in ("cls.predictions", "predictions", "lm_head")},
     **{f"{path}shared.weight": f"{path}decoder.embed_tokens.weight" for path in ("", "model.")},
+}
+UNREAD_UNDER = {
+    ("clip", "image-classification"): "vision_model.post_layernorm.",
+    ("siglip", "image-classification"): "vision_model.head.",
 }
 
 # Where transformers computes attention step by step, the one way that gives weights, it adds Falcon's ALiBi to the
@@ -105,6 +119,7 @@ TINY: dict[str, Any] = {
     "v_head_dim": 5,
     "relative_attention_num_buckets": 8,
     "relative_attention_max_distance": 12,
+    "projection_dim": 20,
     "image_size": 12,
     "patch_size": 4,
     **dict.fromkeys(("bos_token_id", "decoder_start_token_id"), 3),
@@ -163,6 +178,26 @@ class Cell:
         return model_class(self.model_type, self.task).main_input_name == "pixel_values"
 
     @property
+    def compares(self) -> bool:
+        """Are its inputs texts and images?"""
+        return issubclass(model_class(self.model_type, self.task), TwoTowerModel)
+
+    @property
+    def reads(self) -> bool:
+        """Is its input text alone?"""
+        return not (self.sees or self.compares)
+
+    @property
+    def has_loss(self) -> bool:
+        """Has its head an objective, in the oracle too?"""
+        return self.task not in (BASE, "projection", "image-classification-with-teacher")
+
+    @property
+    def call(self) -> dict[str, Any]:
+        """What is passed to its model besides the inputs and labels."""
+        return self.setting.call | ({"return_loss": True} if self.compares and self.has_loss else {})
+
+    @property
     def has_encoder_and_decoder(self) -> bool:
         """Does headway's model run both stacks?"""
         return issubclass(model_class(self.model_type, self.task), EncoderDecoderModel)
@@ -175,6 +210,11 @@ def tiny(model_type: str, **overrides: Any) -> dict[str, Any]:
     values |= {name: 0.0 for name in fields if "drop" in name and not isinstance(fields[name], bool)}
     if "kv_lora_rank" in fields:  # latent attention makes keys for every head
         values["num_key_value_heads"] = values["num_attention_heads"]
+    for name, default in fields.items():
+        if isinstance(default, PreTrainedConfig):
+            nested = tiny(default.model_type)
+            values[name] = {key: value for key, value in nested.items() if key not in ("id2label", "label2id")}
+            values[name] |= overrides.pop(name, {})
     values["label2id"] = {label: index for index, label in values["id2label"].items()}
     return values | OWN.get(model_type, {}) | overrides
 
@@ -189,7 +229,7 @@ def our_cells() -> list[Cell]:
 
 def cells() -> list[Cell]:
     """Those that transformers has too."""
-    return [cell for cell in our_cells() if cell.model_type in MAPPINGS[cell.task]]
+    return [cell for cell in our_cells() if oracle_class(cell)]
 
 
 def variant_cells() -> list[Cell]:
@@ -203,8 +243,9 @@ def variant_cells() -> list[Cell]:
 
 
 def oracle_class(cell: Cell) -> str:
-    """The class name of transformers for a cell."""
-    name = MAPPINGS[cell.task][cell.model_type]
+    """The class name of transformers for a cell, empty where it has none."""
+    unlisted = UNLISTED.get(cell.model_type, "") if cell.task == BASE else ""
+    name = MAPPINGS[cell.task].get(cell.model_type, unlisted)
     return name if isinstance(name, str) else name[0]
 
 
@@ -235,7 +276,8 @@ class Pair:
         self.folder = Path(tempfile.mkdtemp(prefix="headway-"))
         self.theirs.save_pretrained(self.folder)
         self.ours: Any = model_class(cell.model_type, cell.task).from_pretrained(self.folder)
-        assert self.ours.load_report.clean, str(self.ours.load_report)
+        report = self.ours.load_report
+        assert report.clean or {*report.left_over} == self.unread, str(report)
 
     @cached_property
     def stored(self) -> dict[str, torch.Tensor]:
@@ -249,6 +291,8 @@ class Pair:
         idle |= {name for name in self.stored if any(part in name for part in BESIDE)}
         if not getattr(self.theirs.config, "tie_word_embeddings", True):
             idle |= {name for name, read in UNREAD.items() if read in self.stored}
+        under = UNREAD_UNDER.get((self.cell.model_type, self.cell.task))
+        idle |= {name for name in self.stored if under is not None and name.startswith(under)}
         return idle & {*self.stored}
 
     def oracle(self, **inputs: Any) -> Any:

@@ -11,18 +11,31 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import headway
+from headway.heads import HEADS
 from headway.models.assemble import model_class
-from headway.models.plan import BASE
+from headway.models.plan import BASE, part_for, plan
 from parity.compare import assert_close
-from parity.inputs import collate, make_rows
+from parity.inputs import collate, config_of, make_rows
 from parity.matrix import every_cell
 from parity.oracle import Cell, pair
 from parity.variants import VARIANTS
 
 
+def key(cell: Cell) -> tuple[str, str]:
+    return cell.model_type, cell.task
+
+
 def is_whole(cell: Cell) -> bool:
     """Does the cell's file hold all of the backbone?"""
-    return cell.has_encoder_and_decoder == Cell(cell.model_type, BASE).has_encoder_and_decoder
+    kinds = [model_class(cell.model_type, task) for task in (cell.task, BASE)]
+    plans = [plan(kind.family, kind.task, config_of(cell)) for kind in kinds]
+    return plans[0].parts == plans[1].parts and plans[0].backbone == plans[1].backbone
+
+
+def adds_a_head(cell: Cell) -> bool:
+    """Has the cell's model more than the family's bare one?"""
+    return model_class(*key(cell)) is not model_class(cell.model_type, BASE)
 
 
 @every_cell(lambda cell: cell.variant == "plain" and cell.task != BASE and is_whole(cell))
@@ -34,7 +47,7 @@ def test_the_backbone_of_a_file_with_a_head(cell: Cell) -> None:
     assert all(torch.equal(tensor, state.get(name, tensor)) for name, tensor in model.state_dict().items())
 
 
-@every_cell(lambda cell: cell.variant == "plain" and cell.task != BASE)
+@every_cell(lambda cell: cell.variant == "plain" and adds_a_head(cell))
 @torch.no_grad()
 def test_a_new_head_on_the_backbone_of_a_file(cell: Cell) -> None:
     both = pair(Cell(cell.model_type, BASE))
@@ -42,12 +55,10 @@ def test_a_new_head_on_the_backbone_of_a_file(cell: Cell) -> None:
     report = model.load_report
     assert report.new or model.get_output_embeddings().weight is model.get_input_embeddings().weight
     assert all(name.startswith("head.") for name in report.new), report.new
-    state, theirs = model.state_dict(), both.ours.state_dict()
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in state.items() if name.startswith("backbone."))
-
-
-def key(cell: Cell) -> tuple[str, str]:
-    return cell.model_type, cell.task
+    theirs, part = both.ours.state_dict(), part_for(HEADS[model.task], both.ours.plan.backbone)
+    path = "backbone." if part is None else f"backbone.{part}."
+    ours = {name.replace("backbone.", path, 1): tensor for name, tensor in model.state_dict().items()}
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items() if name.startswith("backbone."))
 
 
 def rewritten(folder: Path, to: Path, config: Any = None, weights: Any = None) -> Path:
@@ -231,3 +242,31 @@ def test_files_with_all_experts_in_one_tensor(cell: Cell, tmp_path: Path) -> Non
     assert not model.load_report.left_over
     state = both.ours.state_dict()
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+
+
+@torch.no_grad()
+def test_a_file_with_a_head_that_learned_from_a_teacher() -> None:
+    """It is both heads where its own class is known by the config, and the other head where it is asked for alone."""
+    both = pair(Cell("deit", "image-classification-with-teacher"))
+    inputs = collate(make_rows(both.cell))
+    model = headway.AutoModelForImageClassification.from_pretrained(both.folder)
+    assert type(model) is type(both.ours)
+    assert_close(model(**inputs), both.oracle(**inputs))
+    alone = headway.DeiTForImageClassification.from_pretrained(both.folder)
+    assert {*alone.load_report.left_over} == {"distillation_classifier.weight", "distillation_classifier.bias"}
+    assert_close(alone(**inputs).logits, both.oracle(**inputs).cls_logits)
+    plain = headway.AutoModelForImageClassification.from_pretrained(pair(Cell("deit", "image-classification")).folder)
+    assert type(plain) is headway.DeiTForImageClassification
+
+
+@pytest.mark.parametrize("variant", ["relative", "shared-relative"])
+def test_files_that_hold_what_is_computed_of_the_grid(variant: str, tmp_path: Path) -> None:
+    both = pair(Cell("beit", "image-classification", variant))
+
+    def older(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        tables = [name for name in tensors if name.endswith("relative_position_bias_table")]
+        assert tables
+        return tensors | {name.replace("bias_table", "index"): torch.zeros(10, 10).long() for name in tables}
+
+    model = type(both.ours).from_pretrained(rewritten(both.folder, tmp_path / "older", weights=older))
+    assert model.load_report.clean, str(model.load_report)

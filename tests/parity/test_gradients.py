@@ -21,17 +21,17 @@ def compare_gradients(both: Pair) -> None:
         assert found < allowed, f"{name} differs by {found:.1e}, {found / allowed:.1f} of what is allowed"
 
 
-@every_cell(lambda cell: cell.task != "base")
+@every_cell(lambda cell: cell.has_loss)
 def test_gradients(cell: Cell) -> None:
     both, rows = pair(cell), make_rows(cell)
-    inputs = collate(merge(rows, make_labels(cell, rows))) | cell.setting.call
+    inputs = collate(merge(rows, make_labels(cell, rows))) | cell.call
     both.ours(**inputs).loss.backward()
     both.oracle(**inputs).loss.backward()
     compare_gradients(both)
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
-@every_cell(lambda cell: not (cell.sees or cell.task == "base" or cell.values.get("output_router_logits")))
+@every_cell(lambda cell: cell.reads and cell.has_loss and not cell.values.get("output_router_logits"))
 def test_gradients_of_a_padded_batch(cell: Cell, side: str) -> None:
     both, rows = pair(cell), make_rows(cell, ragged=True)
     rows = merge(rows, make_labels(cell, rows))

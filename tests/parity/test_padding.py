@@ -27,7 +27,7 @@ def counted(labels: torch.Tensor) -> int:
 
 
 @SIDES
-@every_cell(lambda cell: not cell.sees)
+@every_cell(lambda cell: cell.reads)
 @torch.no_grad()
 def test_rows_of_a_padded_batch(cell: Cell, side: str) -> None:
     both, rows = pair(cell), make_rows(cell, ragged=True)
@@ -39,7 +39,7 @@ def test_rows_of_a_padded_batch(cell: Cell, side: str) -> None:
 
 
 @SIDES
-@every_cell(lambda cell: not cell.sees and cell.task != "base" and not cell.values.get("output_router_logits"))
+@every_cell(lambda cell: cell.reads and cell.has_loss and not cell.values.get("output_router_logits"))
 @torch.no_grad()
 def test_loss_of_a_padded_batch(cell: Cell, side: str) -> None:
     both, rows = pair(cell), make_rows(cell, ragged=True)

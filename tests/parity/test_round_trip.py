@@ -27,7 +27,7 @@ def test_same_keys_and_tensors_as_the_oracle_writes(cell: Cell, tmp_path: Path) 
 @every_cell()
 @torch.no_grad()
 def test_transformers_loads_it(cell: Cell, tmp_path: Path) -> None:
-    both, inputs = pair(cell), collate(make_rows(cell)) | cell.setting.call
+    both, inputs = pair(cell), collate(make_rows(cell)) | cell.call
     both.ours.save_pretrained(tmp_path)
     kind = getattr(transformers, oracle_class(cell))
     model, info = kind.from_pretrained(tmp_path, output_loading_info=True, attn_implementation="eager")

@@ -96,6 +96,17 @@ def transformers() -> Any:
     return library
 
 
+def prepared_alike(text: str, backend: Any, expected: Any) -> bool:
+    """Whether a tokenizer brings a text into the form that sentencepiece does, before it is cut into pieces."""
+    parts = backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(text))
+    return "".join(part for part, _ in parts) == expected.normalize(text)
+
+
+def starts_with_sign(text: str) -> bool:
+    """Whether a text starts with the sign for a space itself, before which the tokenizers library puts no other."""
+    return text.lstrip().startswith("\u2581")
+
+
 def assert_saved(mine: Any, path: Path) -> None:
     """Check that headway and transformers read what ``mine`` saves to the same ids."""
     mine.save_pretrained(path)

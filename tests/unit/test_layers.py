@@ -259,6 +259,9 @@ def test_arrangements_of_norms() -> None:
             case spec.FirstPreNorm:
                 middle = x + attn(x)
                 expected = middle + mlp(built.mlp_norm(middle))
+            case spec.ScaledPreNorm:
+                middle = x + built.attn_scale(attn(built.attn_norm(x)))
+                expected = middle + built.mlp_scale(mlp(built.mlp_norm(middle)))
             case spec.PostNorm:
                 middle = built.attn_norm(x + attn(x))
                 expected = built.mlp_norm(middle + mlp(middle))
@@ -390,7 +393,7 @@ def test_every_spec_that_a_family_uses_has_a_builder() -> None:
         walk(family.architecture(small_config(model_type)))
     built = {spec.LayerNorm, spec.RMSNorm, spec.Attention, spec.Mlp, spec.GatedMlp, spec.Layer, spec.Stack, spec.Embed}
     assert built <= used
-    described = {*get_args(spec.Residual), *get_args(spec.Projection)}
+    described = {*get_args(spec.Residual), *get_args(spec.Read), *get_args(spec.Projection)}
     described |= {spec.Groups, spec.TokenTypes, spec.TypesAsTokens, spec.Rounded, spec.StartToken, spec.LastTokenFirst}
     scaling = {kind for kind in used if kind.__name__.startswith("Rope")}
     assert used - described - scaling <= set(builders._builders)

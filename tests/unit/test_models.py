@@ -31,6 +31,7 @@ from headway import (
 from headway.errors import CheckpointError, ConfigError, InputError
 from headway.heads import HEADS
 from headway.models.assemble import model_class
+from headway.nn.layer import Scale
 from headway.nn.linear import Linear
 from headway.nn.norm import LayerNorm, RMSNorm
 from small import PAIRS, inputs_for, one_sentence, same_state, small_checkpoint, small_config, small_model
@@ -181,8 +182,9 @@ def test_forward_and_backward_reach_every_parameter(model_type: str, task: str) 
     assert bool(torch.isfinite(loss))
     loss.backward()
     silent = [name for name, parameter in model.named_parameters() if parameter.grad is None]
-    # Experts that no token chose stay silent, and so does cross-attention where there is nothing to look at.
-    allowed = ("experts", ".cross") if task == "causal-lm" else ("experts",)
+    # Experts that no token chose stay silent, and so do cross-attention where there is nothing to look at and the token
+    # of patches that nobody hid.
+    allowed = ("experts", ".mask_token", ".cross") if task == "causal-lm" else ("experts", ".mask_token")
     assert [name for name in silent if not any(part in name for part in allowed)] == []
 
 
@@ -190,13 +192,21 @@ def _is_float(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
 
 
-def _labels(model: Any, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+def _labels(model: Any, inputs: dict[str, Tensor]) -> dict[str, Any]:
     rows, width = 2, inputs.get("decoder_input_ids", inputs.get("input_ids", torch.zeros(2, 1))).shape[-1]
-    if model.task == "base":
+    if model.task in ("base", "projection"):
         return {}
+    if model.task == "zero-shot-image-classification":
+        return {"return_loss": True}
     if model.task == "question-answering":
         return {"start_positions": torch.tensor([1, 2]), "end_positions": torch.tensor([2, 3])}
-    if model.task in ("sequence-classification", "image-classification", "multiple-choice", "next-sentence-prediction"):
+    if model.task in (
+        "sequence-classification",
+        "image-classification",
+        "image-classification-with-teacher",
+        "multiple-choice",
+        "next-sentence-prediction",
+    ):
         return {"labels": torch.tensor([0, 1])}
     extra = {name: torch.tensor([0, 1]) for name in model.plan.targets if name != "labels"}
     return {"labels": torch.randint(0, 2, (rows, width)), **extra}
@@ -483,6 +493,8 @@ def test_values_drawn_anew(model_type: str, task: str) -> None:
                 assert not bool(parameter.any()), leaf
             elif isinstance(module, LayerNorm | RMSNorm):
                 assert bool((parameter == module.neutral).all()), leaf
+            elif isinstance(module, Scale):
+                assert bool((parameter == module.initial).all()), leaf
             else:
                 assert float(parameter.detach().std()) > 0, leaf
     for _, buffer in model.named_buffers():

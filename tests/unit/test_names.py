@@ -252,6 +252,13 @@ def test_backbone_names_are_those_of_the_bare_backbone_under_the_prefix(model_ty
             assert slot.place.stored == prefix + stored[name]
 
 
+def test_a_part_is_called_in_files_what_it_was() -> None:
+    rows = {"text.embed": "a.e", ("vision.q", "vision.k"): Stored("b.qk", FusedColumns(2)), "vision.o": "b.o"}
+    table = Names("", rows, ignore=("x",))
+    assert table.part("vision").backbone == {("q", "k"): Stored("b.qk", FusedColumns(2)), "o": "b.o"}
+    assert table.part("text") == Names("", {"embed": "a.e"}, ignore=("x",))
+
+
 @pytest.mark.parametrize("model_type", families())
 def test_ignored_names_are_no_parameters(model_type: str) -> None:
     for name, task in PAIRS:

@@ -11,12 +11,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import headway
 from headway.pipelines.base import pipelines
-from small import PAIRS, small_model
+from small import PAIRS, READERS, small_model
 
 WORDS = ["the", "river", "is", "deep", "and", "cold", "but", "where", "does", "Anna", "live", "now", "in", "Rome"]
 TEXTS = ["the river is deep", "Anna", " ".join(WORDS * 4), "where does Anna live now", " ".join(WORDS * 2)]
 HEADS = {getattr(headway, kind.auto).task: task for task, kind in pipelines().items()}
-CASES = [(family, head) for family, head in PAIRS if head in HEADS and family != "vit"]
+CASES = [(family, head) for family, head in PAIRS if head in HEADS and family in READERS]
 
 
 @cache

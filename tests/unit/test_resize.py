@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from headway import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, InputError
+from headway import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, InputError
 from small import small_config
 
 CASES = [
     (AutoModelForMaskedLM, "bert"),
     (AutoModelForMaskedLM, "electra"),
+    (AutoModelForCausalLM, "clip_text_model"),
     (AutoModelForCausalLM, "gpt2"),
     (AutoModelForCausalLM, "llama"),
     (AutoModelForSeq2SeqLM, "t5"),
@@ -43,3 +44,11 @@ def test_old_tokens_keep_their_logits(auto: type, model_type: str, more: int, tm
 def test_a_count_that_is_none() -> None:
     with pytest.raises(InputError, match=r"positive number, got 0; pass len\(tokenizer\)"):
         AutoModelForMaskedLM.from_config(small_config("bert")).resize_token_embeddings(0)
+
+
+def test_two_towers_have_one_vocabulary(tmp_path: Path) -> None:
+    model = AutoModel.from_config(small_config("clip")).eval()
+    count = model.config.text_config.vocab_size
+    assert model.resize_token_embeddings(count + 3).weight.shape[0] == model.config.text_config.vocab_size == count + 3
+    model.save_pretrained(tmp_path)
+    assert AutoModel.from_pretrained(tmp_path).load_report.clean

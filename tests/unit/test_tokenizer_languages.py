@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pieces import assert_saved, model, oracle, texts, transformers
+from pieces import assert_saved, model, oracle, starts_with_sign, texts, transformers
 from test_tokenizer_families import MARKS, folder, ours
 from test_tokenizer_made import write_json
 
@@ -76,6 +76,8 @@ def test_marian_equals_transformers(separate: bool, tmp_path: Path) -> None:
         assert differing(tokenizer, expected, "text_target", specials=not separate) < 0.005
         if not separate:
             assert tokenizer(">>fr<< the dog")["input_ids"] == expected(">>fr<< the dog")["input_ids"]
+        tokenizer.add_tokens(["<new>"])
+        assert tokenizer.decode(tokenizer(text_target="the<new>")["input_ids"][-2:-1]) == "<new>"
         ids = tokenizer(text_target="the quick Ελλάδα")["input_ids"]
         assert tokenizer.decode(ids, skip_special_tokens=True) == expected.decode(ids, skip_special_tokens=True)
 
@@ -87,7 +89,7 @@ def reloaded(mine: Any, path: Path) -> Any:
 
 def differing(mine: Any, expected: Any, argument: str, specials: bool = True) -> float:
     """Return the share of texts with other ids; marks after mapped characters are lost (see test_tokenizer_pieces)."""
-    batch = texts(specials=specials)
+    batch = [text for text in texts(specials=specials) if not starts_with_sign(text)]
     mine, expected = mine(**{argument: batch})["input_ids"], expected(**{argument: batch})["input_ids"]
     return sum(a != b for a, b in zip(mine, expected, strict=True)) / len(batch)
 

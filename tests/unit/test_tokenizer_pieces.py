@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pieces import model, oracle, texts
+from pieces import model, oracle, prepared_alike, starts_with_sign, texts
 from tokenizers import Tokenizer as Backend
 
 from headway.errors import TokenizerError
@@ -47,7 +47,7 @@ MODELS: dict[str, dict[str, Any]] = {
 # What the ``Precompiled`` normaliser of the tokenizers library maps otherwise than sentencepiece: it looks up clusters
 # of characters as wholes, so that a mark after a mapped character is lost and "\r\n" is one space. Of 1000 texts that
 # are full of such clusters.
-LOST_PER_1000 = 10
+LOST_PER_1000 = 4
 
 
 def read(data: bytes, path: Path) -> tuple[SentencePiece, Backend]:
@@ -76,10 +76,6 @@ def test_what_is_in_a_file(case: Any) -> None:
     assert bool(file.charsmap) == (options.get("normalization_rule_name") != "identity")
 
 
-def normalized_alike(text: str, backend: Backend, expected: Any) -> bool:
-    return bool(backend.normalizer.normalize_str(text) == expected.normalize(text))
-
-
 def is_symbol(text: str, options: dict[str, Any]) -> bool:
     """Whether a text is a user's symbol and nothing else, which gets no space before it."""
     return text.strip(" \u2581") in options.get("user_defined_symbols", "").split(",") and options.get(
@@ -90,12 +86,10 @@ def is_symbol(text: str, options: dict[str, Any]) -> bool:
 def test_ids_equal_sentencepieces(case: Any) -> None:
     options, _, backend, expected = case
     differing = [text for text in set(texts()) if backend.encode(text).ids != expected.encode(text)]
-    assert all(is_symbol(t, options) or not normalized_alike(t, backend, expected) for t in differing), differing
+    assert all(is_symbol(t, options) or not prepared_alike(t, backend, expected) for t in differing), differing
     mapped = options.get("normalization_rule_name") != "identity"
-    if mapped:
-        assert len(differing) <= LOST_PER_1000 * len(texts()) / 1000
-    else:
-        assert all(is_symbol(text, options) for text in differing), differing
+    lost = [text for text in differing if not (is_symbol(text, options) or starts_with_sign(text))]
+    assert len(lost) <= (LOST_PER_1000 * len(texts()) / 1000 if mapped else 0), lost
 
 
 @given(st.text(max_size=40))
@@ -104,7 +98,7 @@ def test_ids_of_any_text(text: str) -> None:
     for name in ("unigram", "bytes", "bpe", "llama"):
         backend, expected = FUZZED.setdefault(name, fuzzed(name))
         if backend.encode(text).ids != expected.encode(text):
-            assert not normalized_alike(text, backend, expected)
+            assert not prepared_alike(text, backend, expected)
 
 
 FUZZED: dict[str, tuple[Backend, Any]] = {}

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from headway.auto.config import AutoConfig
 from headway.config import SOURCE_KEYWORDS, PreTrainedConfig
 from headway.errors import ConfigError
-from headway.models.assemble import model_class
+from headway.models.assemble import model_class, named_task
 from headway.models.plan import BASE
 from headway.registry import has_family
 
@@ -67,7 +67,7 @@ class _AutoModel:
                 f"Unrecognized configuration class {type(config).__name__} for {cls.__name__}: register a model for it "
                 f"with {cls.__name__}.register, or a family with headway.register."
             )
-        return model_class(config.model_type, cls.task)
+        return model_class(config.model_type, named_task(config, cls.task))
 
 
 class AutoModel(_AutoModel):
@@ -128,6 +128,12 @@ class AutoModelForPreTraining(_AutoModel):
     """The objective that the family was trained with."""
 
     task = "pretraining"
+
+
+class AutoModelForZeroShotImageClassification(_AutoModel):
+    """Which of several texts fits an image."""
+
+    task = "zero-shot-image-classification"
 
 
 class AutoModelForImageClassification(_AutoModel):

@@ -9,12 +9,12 @@ from headway.names import Names, Stored, each
 from headway.registry import Family, register
 
 
-class ViTConfig(PreTrainedConfig):
-    model_type = "vit"
+class PatchConfig(PreTrainedConfig):
+    """What the configs of ViT and its descendants have in common."""
+
     hidden_size: int = 768
     num_hidden_layers: int = 12
     num_attention_heads: int = 12
-    intermediate_size: int = 3072
     hidden_act: str = "gelu"
     hidden_dropout_prob: float = 0.0
     attention_probs_dropout_prob: float = 0.0
@@ -22,53 +22,53 @@ class ViTConfig(PreTrainedConfig):
     image_size: int | list[int] = 224
     patch_size: int | list[int] = 16
     num_channels: int = 3
+
+
+class ViTConfig(PatchConfig):
+    model_type = "vit"
+    intermediate_size: int = 3072
     qkv_bias: bool = True
     encoder_stride: int = 16
     pooler_output_size: int | None = None
     pooler_act: str = "tanh"
 
 
-def pair(size: Any) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else (size[0], size[1])
+def patches(c: Any, **kind: Any) -> spec.Patches:
+    """The images that a config tells of, cut into patches."""
+    image, patch = ((size, size) if isinstance(size, int) else tuple(size) for size in (c.image_size, c.patch_size))
+    dropout = getattr(c, "hidden_dropout_prob", 0.0)
+    return spec.Patches(image, patch, c.num_channels, c.hidden_size, dropout=dropout, **kind)
 
 
-def architecture(c: Any) -> spec.VisionEncoder:
-    norm, heads = spec.LayerNorm(c.layer_norm_eps), c.num_attention_heads
-    attention = spec.Attention(
-        heads,
-        spec.head_width(c.hidden_size, heads),
-        bias=c.qkv_bias,
-        out_bias=True,
-        dropout=c.attention_probs_dropout_prob,
-    )
-    mlp = spec.Mlp(c.intermediate_size, c.hidden_act)
-    layer = spec.Layer(attention, mlp, spec.PreNorm(norm), dropout=c.hidden_dropout_prob)
-    patches = spec.Patches(pair(c.image_size), pair(c.patch_size), c.num_channels, c.hidden_size, c.hidden_dropout_prob)
-    stack = spec.Stack(c.hidden_size, patches, spec.repeat(layer, c.num_hidden_layers))
+def layer(c: Any, mlp: spec.ChannelMixer, residual: spec.Residual, **attention: Any) -> spec.Layer:
+    """The layer that ViT and its descendants share."""
+    heads, dropout = c.num_attention_heads, c.attention_probs_dropout_prob
+    mixer = spec.Attention(heads, spec.head_width(c.hidden_size, heads), out_bias=True, dropout=dropout, **attention)
+    return spec.Layer(mixer, mlp, residual, dropout=c.hidden_dropout_prob)
+
+
+def architecture(c: Any, tokens: int = 1) -> spec.VisionEncoder:
+    norm = spec.LayerNorm(c.layer_norm_eps)
+    each_layer = layer(c, spec.Mlp(c.intermediate_size, c.hidden_act), spec.PreNorm(norm), bias=c.qkv_bias)
+    stack = spec.Stack(c.hidden_size, patches(c, tokens=tokens), spec.repeat(each_layer, c.num_hidden_layers))
     return spec.VisionEncoder(stack, norm, spec.Pooler(c.pooler_output_size or c.hidden_size, c.pooler_act))
 
 
+EMBED = {
+    "class_tokens.0": Stored("cls_token", Reshaped(2)),
+    "positions": Stored("position_embeddings", Reshaped(1)),
+    "project": "patch_embeddings.projection",
+}
+ATTENTION = {f"attn.{x[0]}": f"attention.attention.{x}" for x in ("query", "key", "value")}
+ATTENTION |= {"attn.o": "attention.output.dense"}
+LAYER = ATTENTION | {"attn_norm": "layernorm_before", "mlp_norm": "layernorm_after"}
+LAYER |= {"mlp.up": "intermediate.dense", "mlp.down": "output.dense"}
+
+
 def names(c: Any) -> Names:
-    layer = {
-        **{f"attn.{x[0]}": f"attention.attention.{x}" for x in ("query", "key", "value")},
-        "attn.o": "attention.output.dense",
-        "attn_norm": "layernorm_before",
-        "mlp.up": "intermediate.dense",
-        "mlp.down": "output.dense",
-        "mlp_norm": "layernorm_after",
-    }
-    return Names(
-        "vit",
-        {
-            "embed.class_token": Stored("embeddings.cls_token", Reshaped(2)),
-            "embed.positions": Stored("embeddings.position_embeddings", Reshaped(1)),
-            "embed.project": "embeddings.patch_embeddings.projection",
-            **each("layers.{i}", "encoder.layer.{i}", layer),
-            "final_norm": "layernorm",
-            "pooler.dense": "pooler.dense",
-        },
-        ignore=("embeddings.mask_token",),
-    )
+    rows = {**each("embed", "embeddings", EMBED), **each("layers.{i}", "encoder.layer.{i}", LAYER)}
+    rows |= {"final_norm": "layernorm", "pooler.dense": "pooler.dense"}
+    return Names(c.model_type, rows, ignore=("embeddings.mask_token",))
 
 
 register(Family(ViTConfig, "ViT", architecture, names))

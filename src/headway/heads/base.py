@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,6 +15,7 @@ from headway.names import Stored
 from headway.nn.activations import activation
 from headway.nn.builders import build
 from headway.nn.linear import Linear
+from headway.nn.reading import gather, last_of
 from headway.nn.stack import States
 from headway.outputs import ModelOutput
 
@@ -34,6 +34,7 @@ class Head(nn.Module):
         suffix: what class names with this head end in.
         kinds: the kinds of backbone that it makes sense on.
         targets: the arguments that carry labels.
+        answers: the task for which it stands in where a checkpoint's config names it.
         like: the task whose names in files it shares where a family gives it none of its own.
     """
 
@@ -41,6 +42,7 @@ class Head(nn.Module):
     suffix: ClassVar[str]
     kinds: ClassVar[tuple[type, ...]]
     targets: ClassVar[tuple[str, ...]] = ("labels",)
+    answers: ClassVar[str | None] = None
     like: ClassVar[str | None] = None
 
     def __init_subclass__(cls) -> None:
@@ -121,44 +123,24 @@ class Hidden(nn.Module):
 
 def read(kind: spec.Read, states: States, ids: Tensor | None, config: PreTrainedConfig) -> Tensor:
     """What ``kind`` names of ``states``: ``[rows, channels]``, or every token in the batch's layout."""
-    match kind:
-        case spec.EveryToken() | spec.EncoderTokens() | spec.DecoderTokens():
-            return states.x
-        case spec.FirstToken():
-            return states.batch.first(states.x)
-        case spec.LastToken():
-            return states.batch.last(states.x)
-        case spec.Mean():
-            return states.batch.mean(states.x)
-        case spec.Pooled():
-            assert states.pooled is not None
-            return states.pooled
-        case spec.LastEos():
-            return _at_last_eos(states, ids, config)
-
-
-def _at_last_eos(states: States, ids: Tensor | None, config: PreTrainedConfig) -> Tensor:
-    if ids is None:
-        raise InputError("This head reads the state at the end-of-sequence token, so it needs input_ids.")
-    ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
-    found = torch.isin(ids, torch.tensor([end for end in ends if end is not None], device=ids.device))
-    if states.batch.keep is not None:
-        found = found & states.batch.keep
-    if not bool(found.any(1).all()):
-        row = int((~found.any(1)).nonzero()[0])
-        raise InputError(
-            f"Row {row} of input_ids has no end-of-sequence token (id {config.eos_token_id}), whose state this head "
-            "reads; let the tokenizer add it."
-        )
-    last = ids.shape[1] - 1 - found.flip(1).int().argmax(1)
-    return states.unpacked[torch.arange(len(ids), device=ids.device), last]
+    if isinstance(kind, spec.LastEos):
+        ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+        return last_of([end for end in ends if end is not None], states.x, states.batch, ids)
+    if not isinstance(kind, spec.Pooled):
+        return gather(kind, states.x, states.batch, ids)
+    if states.pooled is None:
+        raise InputError("This model reads the state at its end-of-sequence token, so it needs input_ids.")
+    return states.pooled
 
 
 def width_read(kind: spec.Read, backbone: spec.Backbone) -> int:
     """Channels of what ``kind`` names."""
+    assert not isinstance(backbone, spec.TwoTowers)
+    if isinstance(kind, spec.Joined):
+        return sum(width_read(each, backbone) for each in kind.reads)
     if isinstance(backbone, spec.EncoderDecoder):
         return backbone.encoder.width if isinstance(kind, spec.EncoderTokens) else backbone.decoder.width
-    if isinstance(kind, spec.Pooled) and not isinstance(backbone, spec.Decoder) and backbone.pooler is not None:
+    if isinstance(kind, spec.Pooled) and backbone.pooler is not None:
         return backbone.pooler.width or backbone.stack.width
     return backbone.stack.out or backbone.stack.width
 
@@ -190,6 +172,7 @@ def summary(backbone: spec.Backbone, config: PreTrainedConfig, bias: bool = True
             return spec.Predict(spec.LastEos(), spec.Dense("tanh"), dropout=head_dropout(config))
         case spec.VisionEncoder():
             return spec.Predict(spec.FirstToken())
+    raise TypeError(f"{type(backbone).__name__} has no states of its own to read")
 
 
 def summary_names(recipe: spec.Predict, name: str) -> dict[str, str]:

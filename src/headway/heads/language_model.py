@@ -45,6 +45,7 @@ class ToVocabulary(nn.Module):
 
 def vocabulary_of(backbone: spec.Backbone) -> int:
     """Entries of the backbone's token table."""
+    assert not isinstance(backbone, spec.TwoTowers)
     embed = backbone.decoder.embed if isinstance(backbone, spec.EncoderDecoder) else backbone.stack.embed
     assert isinstance(embed, spec.Embed)
     return embed.vocabulary

@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import cache
 
 from headway import spec
+from headway.config import PreTrainedConfig
 from headway.heads import HEADS
 from headway.models.encoder_decoder import EncoderDecoderModel
 from headway.models.family import FamilyModel
 from headway.models.plan import BASE, canonical_task, plan, tasks_of
 from headway.models.text import TextModel
+from headway.models.two_towers import TwoTowerModel
 from headway.models.vision import VisionModel
 from headway.registry import Family, families, find_family
 
@@ -18,14 +20,19 @@ _KINDS: dict[type, type[FamilyModel]] = {
     spec.Decoder: TextModel,
     spec.EncoderDecoder: EncoderDecoderModel,
     spec.VisionEncoder: VisionModel,
+    spec.TwoTowers: TwoTowerModel,
 }
 
 
 @cache
 def model_class(model_type: str, task: str) -> type[FamilyModel]:
     """The class for a family and a task; the same one every time."""
+    return _class(model_type, canonical_task(find_family(model_type), task))
+
+
+@cache
+def _class(model_type: str, task: str) -> type[FamilyModel]:
     family = find_family(model_type)
-    task = canonical_task(family, task)
     config = family.config()
     made = plan(family, task, config)
     kind = _KINDS[type(made.backbone)]
@@ -50,6 +57,15 @@ def model_class(model_type: str, task: str) -> type[FamilyModel]:
 def class_name(family: Family, task: str) -> str:
     """The field's name of a family with a head."""
     return family.classes.get(task, family.title + ("Model" if task == BASE else HEADS[task].suffix))
+
+
+def named_task(config: PreTrainedConfig, task: str) -> str:
+    """``task``, or the one that answers it as well and was trained into the checkpoint of ``config``."""
+    family, others = families()[config.model_type], [head for head in HEADS.values() if head.answers == task]
+    for head in others:
+        if class_name(family, head.task) in (config.architectures or ()) and head.task in family.heads(config):
+            return head.task
+    return task
 
 
 @cache

@@ -255,6 +255,9 @@ class FamilyModel(PreTrainedModel):
             for name, value in self._recorded(states).items():
                 if value is not None:
                     output[name] = value
+        return self._given(output, return_dict)
+
+    def _given(self, output: ModelOutput, return_dict: bool | None) -> Any:
         wants_dict = self.config.return_dict if return_dict is None else return_dict
         return output if wants_dict else output.to_tuple()
 

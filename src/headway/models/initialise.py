@@ -8,20 +8,21 @@ import torch
 from torch import nn
 
 from headway.config import PreTrainedConfig
+from headway.nn.layer import Scale
 from headway.nn.norm import LayerNorm, RMSNorm
 
 
 @torch.no_grad()
 def initialise(model: nn.Module, config: PreTrainedConfig, only: Collection[str] | None = None) -> None:
-    """Draw parameters anew: norms to what changes nothing, biases to zero, all else normal.
+    """Draw parameters anew: norms to what changes nothing, biases to zero, scales as their spec says, all else normal.
 
-    The standard deviation is ``initializer_range`` or ``init_std``; with ``initializer_factor`` it is that over the
-    square root of a linear layer's inputs, as T5 does.
+    The standard deviation is ``initializer_range`` or ``init_std``; where the config class has ``initializer_factor``
+    it is that over the square root of a linear layer's inputs, as T5 does.
 
     Args:
         only: names of the parameters to draw; None draws all.
     """
-    factor = getattr(config, "initializer_factor", None)
+    factor = config.initializer_factor if "initializer_factor" in config._fields else None
     std = getattr(config, "init_std", config.initializer_range)
     for path, module in model.named_modules():
         for leaf, parameter in module.named_parameters(path, recurse=False):
@@ -33,6 +34,8 @@ def initialise(model: nn.Module, config: PreTrainedConfig, only: Collection[str]
                 parameter.fill_(module.neutral)
             elif isinstance(module, nn.LayerNorm):
                 parameter.fill_(1.0)
+            elif isinstance(module, Scale):
+                parameter.fill_(module.initial)
             elif factor is not None:
                 inputs = 1 if isinstance(module, nn.Embedding) else parameter.shape[-1]
                 parameter.normal_(0.0, factor * inputs**-0.5)

@@ -26,12 +26,19 @@ class Part:
 
 
 class Slot(NamedTuple):
-    """Where the parameter or buffer ``name`` of a model lies in files; ``elsewhere`` in those of other writers."""
+    """Where the parameter or buffer ``name`` of a model lies in files."""
 
     name: str
     place: Place
     part: Part | None
-    elsewhere: Place | None = None
+
+    @property
+    def elsewhere(self) -> Slot | None:
+        """The slot in files of other writers, where there are such."""
+        if self.part is None:
+            return None
+        place = self.part.translation.elsewhere(self.name[len(self.part.path) :])
+        return None if place is None else Slot(self.name, place.under(self.part.path), self.part)
 
 
 def slots(model: nn.Module, parts: Iterable[Part]) -> dict[str, Slot]:
@@ -51,11 +58,7 @@ def _slots(state: Mapping[str, Tensor], parts: Iterable[Part]) -> dict[str, Slot
         if part is None:
             found[name] = Slot(name, Place(name, Same(), 0, (name,)), None)
             continue
-        place, elsewhere = (
-            find(name[len(part.path) :]) for find in (part.translation.place, part.translation.elsewhere)
-        )
-        assert place is not None
-        found[name] = Slot(name, place.under(part.path), part, elsewhere and elsewhere.under(part.path))
+        found[name] = Slot(name, part.translation.place(name[len(part.path) :]).under(part.path), part)
     return found
 
 
@@ -98,6 +101,8 @@ class Loader:
         for name, slot in self.slots.items():
             tensor, shape = self._tensor(slot, prefixes, cache), tuple(self.state[name].shape)
             if tensor is None:
+                tensor = self._tensor(slot.elsewhere, prefixes, cache)
+            if tensor is None:
                 self.new.append(name)
                 continue
             if tuple(tensor.shape) != shape:
@@ -118,18 +123,16 @@ class Loader:
         )
 
     def _tensor(
-        self, slot: Slot, prefixes: Mapping[str, tuple[str, str]], cache: dict[str, list[Tensor]]
+        self, slot: Slot | None, prefixes: Mapping[str, tuple[str, str]], cache: dict[str, list[Tensor]]
     ) -> Tensor | None:
         """The file's tensor of a slot; ``cache`` keeps the parts of stored tensors that hold several."""
-        for place in (slot.place, slot.elsewhere):
-            if place is None:
-                continue
-            if place.stored not in cache:
-                key = self._key(slot if place is slot.place else slot._replace(place=place), prefixes)
-                cache[place.stored] = [] if key is None else self._parts_of(key, place)
-            if cache[place.stored]:
-                return cache[place.stored][place.part]
-        return None
+        if slot is None:
+            return None
+        place = slot.place
+        if place.stored not in cache:
+            key = self._key(slot, prefixes)
+            cache[place.stored] = [] if key is None else self._parts_of(key, place)
+        return cache[place.stored][place.part] if cache[place.stored] else None
 
     def _parts_of(self, key: str, place: Place) -> list[Tensor]:
         """The canonical tensors that the file's ``key`` holds."""

@@ -8,7 +8,7 @@ from typing import Any
 from headway import spec
 from headway.config import PreTrainedConfig
 from headway.errors import ConfigError, HeadwayError
-from headway.heads import HEADS, Head
+from headway.heads import HEADS, Contrast, Head
 from headway.names import Names, Translation, translation
 from headway.registry import Family
 
@@ -63,6 +63,9 @@ def plan(family: Family, task: str, config: PreTrainedConfig) -> Plan:
             f"Unrecognized configuration class {type(config).__name__} for {head.suffix}: a {family.title} backbone "
             f"takes {', '.join(HEADS[other].suffix for other in tasks_of(family))}."
         )
+    part = part_for(head, backbone)
+    if part is not None:
+        backbone, names = getattr(backbone, part), names.part(part)
     head = head.variant(recipe)
     rows = names.heads.get(task) or names.heads.get(head.like or "")
     return Plan(backbone, head, recipe, names, translation(names, task, head.names(recipe) if rows is None else rows))
@@ -98,6 +101,13 @@ def recipe_for(family: Family, task: str, config: PreTrainedConfig, backbone: sp
     return head.recipe(backbone, config, own) if isinstance(backbone, head.kinds) else None
 
 
+def part_for(head: type[Head], backbone: spec.Backbone) -> str | None:
+    """Which tower of two a head reads that makes sense on one alone; None where it reads the whole backbone."""
+    if not isinstance(backbone, spec.TwoTowers) or isinstance(backbone, head.kinds):
+        return None
+    return "vision" if isinstance(backbone.vision, head.kinds) else "text"
+
+
 def tasks_of(family: Family) -> tuple[str, ...]:
     """Every task that the family's backbone takes a head for, in the order of the table of heads."""
     config = family.config()
@@ -106,7 +116,12 @@ def tasks_of(family: Family) -> tuple[str, ...]:
 
 
 def canonical_task(family: Family, task: str) -> str:
-    """``task``, or the one that stands for it: pretraining and masked language modelling may be the family's LM."""
+    """``task``, or the one that stands for it.
+
+    Pretraining and masked language modelling may be the family's LM; two towers are nothing without the comparison.
+    """
+    if task == BASE and isinstance(family.architecture(family.config()), spec.TwoTowers):
+        return Contrast.task
     if task in ("pretraining", "masked-lm") and task not in tasks_of(family):
         for other in ("masked-lm", "seq2seq-lm", "causal-lm"):
             if other in tasks_of(family) and (task == "pretraining" or other == "seq2seq-lm"):

@@ -22,7 +22,7 @@ def resize_vocabulary(model: Any, count: int) -> None:
     if not isinstance(count, int) or count < 1:
         raise InputError(f"Expected new_num_tokens to be a positive number, got {count!r}; pass len(tokenizer).")
     config = copy.deepcopy(model.config)
-    config.vocab_size = count
+    config.get_text_config().vocab_size = count
     with torch.device("meta"):
         shapes = {name: tensor.shape for name, tensor in type(model)(config).state_dict().items()}
     std = getattr(config, "init_std", config.initializer_range)
@@ -37,7 +37,7 @@ def resize_vocabulary(model: Any, count: int) -> None:
             new[:kept] = old[:kept]
             changed[name] = new
     assign(model, changed, None)
-    model.config.vocab_size = count
+    model.config.get_text_config().vocab_size = count
     for module in model.modules():
         if isinstance(module, nn.Embedding):
             module.num_embeddings = module.weight.shape[0]

@@ -94,6 +94,7 @@ class TextModel(FamilyModel):
         backbone = self.plan.backbone
         if isinstance(backbone, spec.EncoderDecoder):
             return self.plan.parts == ("decoder",)
+        assert not isinstance(backbone, spec.TwoTowers)
         mixer = spec.mixer_of(backbone.stack.layers[0])
         return not isinstance(mixer, spec.Disentangled) and mixer.causal
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from headway.models.family import FamilyModel, Wants
 from headway.nn.batch import Batch
+from headway.nn.stack import States
 
 
 class VisionModel(FamilyModel):
@@ -18,6 +19,7 @@ class VisionModel(FamilyModel):
     def forward(
         self,
         pixel_values: Tensor | None = None,
+        bool_masked_pos: Tensor | None = None,
         interpolate_pos_encoding: bool = False,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
@@ -28,6 +30,7 @@ class VisionModel(FamilyModel):
 
         Args:
             pixel_values: ``[rows, channels, height, width]`` floats.
+            bool_masked_pos: ``[rows, patches]``, True at patches that the model's mask token is to stand for.
             interpolate_pos_encoding: resample the positions for images of another size.
             **labels: ``labels`` of the head.
 
@@ -38,12 +41,21 @@ class VisionModel(FamilyModel):
             InputError: an image of another shape.
         """
         targets = self._targets(labels)
-        backbone: Any = self.backbone
-        embedded = backbone.embed(pixel_values, interpolate_pos_encoding)
-        batch = Batch(embedded.shape[0], embedded.shape[1], embedded.device)
-        run = self._run(batch, Wants(self.config, output_attentions, output_hidden_states))
-        return self._output(backbone.states(embedded, run), targets, None, return_dict)
+        wants = Wants(self.config, output_attentions, output_hidden_states)
+        states = look(self, self.backbone, pixel_values, bool_masked_pos, interpolate_pos_encoding, wants)
+        return self._output(states, targets, None, return_dict)
 
     def get_input_embeddings(self) -> Any:
         """The patch projection."""
         return self.backbone.embed.project
+
+
+def look(
+    model: FamilyModel, backbone: Any, pixels: Tensor | None, hidden: Tensor | None, interpolate: bool, wants: Wants
+) -> States:
+    """Run a backbone over images; ``nn.patches.Patches`` tells what the arguments are."""
+    x = backbone.embed(pixels, interpolate, hidden)
+    run = model._run(Batch(x.shape[0], x.shape[1], x.device), wants)
+    run.grid = backbone.embed.cut(pixels)
+    states: States = backbone.after(x, run)
+    return states

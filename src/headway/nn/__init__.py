@@ -3,10 +3,10 @@
 Importing the package enters every module in the table of builders.
 """
 
-from headway.nn import embed, experts, layer, mlp, norm, stack
+from headway.nn import embed, experts, layer, mlp, norm, patches, pool, stack
 from headway.nn.attention import standard
 from headway.nn.mixers import disentangled, latent
-from headway.nn.positions import absolute, alibi, bias, rotary
+from headway.nn.positions import absolute, alibi, bias, grid, rotary
 
 __all__ = [
     "absolute",
@@ -15,10 +15,13 @@ __all__ = [
     "disentangled",
     "embed",
     "experts",
+    "grid",
     "latent",
     "layer",
     "mlp",
     "norm",
+    "patches",
+    "pool",
     "rotary",
     "stack",
     "standard",

@@ -134,9 +134,11 @@ class Batch:
         """The last real token of each row, ``[rows, channels]``."""
         return x[:, -1] if self.lengths is None else x[self.ends]
 
-    def mean(self, x: Tensor) -> Tensor:
-        """The mean of each row's real tokens, ``[rows, channels]``."""
-        return x.mean(1) if self.lengths is None else torch.stack([row.mean(0) for row in x.split(self.lengths)])
+    def mean(self, x: Tensor, skip: int = 0) -> Tensor:
+        """The mean of each row's real tokens after the first ``skip``, ``[rows, channels]``."""
+        if self.lengths is None:
+            return x[:, skip:].mean(1)
+        return torch.stack([row[skip:].mean(0) for row in x.split(self.lengths)])
 
 
 def batch_of(

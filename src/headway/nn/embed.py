@@ -1,4 +1,4 @@
-"""From token ids or pixels to the vectors that a stack starts from."""
+"""From token ids to the vectors that a stack starts from."""
 
 from __future__ import annotations
 
@@ -110,39 +110,3 @@ def _token_dropout(dropout: spec.TokenDropout, batch: Batch, ids: Tensor | None)
     tokens = batch.width if batch.keep is None else batch.keep.sum(1, keepdim=True)
     factors = (1 - dropout.rate) / (1 - masked.sum(1, keepdim=True) / tokens)
     return batch.pack(factors.expand(masked.shape).masked_fill(masked, 0.0))[..., None]
-
-
-@builds(spec.Patches)
-class Patches(nn.Module):
-    """Patch vectors after a class token, plus learned positions, resampled where the image has another size."""
-
-    def __init__(self, patches: spec.Patches, width: int) -> None:
-        super().__init__()
-        self.grid = (patches.image[0] // patches.patch[0], patches.image[1] // patches.patch[1])
-        self.image, self.patch, self.channels = patches.image, patches.patch, patches.channels
-        self.project = nn.Conv2d(patches.channels, width, patches.patch, stride=patches.patch)
-        self.class_token = nn.Parameter(torch.empty(width))
-        self.positions = nn.Parameter(torch.empty(1 + self.grid[0] * self.grid[1], width))
-        self.dropout = patches.dropout
-
-    def forward(self, pixels: Tensor, interpolate: bool = False) -> Tensor:
-        """``pixels [rows, channels, height, width]`` to vectors ``[rows, 1 + patches, channels]``."""
-        if not isinstance(pixels, Tensor) or pixels.dim() != 4 or pixels.shape[1] != self.channels:
-            got = list(pixels.shape) if isinstance(pixels, Tensor) else f"a {type(pixels).__name__}"
-            raise InputError(f"Expected pixel_values to have shape [batch, {self.channels}, height, width], got {got}.")
-        if not interpolate and tuple(pixels.shape[2:]) != self.image:
-            raise InputError(
-                f"The image is {pixels.shape[2]} x {pixels.shape[3]} pixels, but this model expects {self.image[0]} x "
-                f"{self.image[1]}; resize it, or pass interpolate_pos_encoding=True."
-            )
-        grid = self.project(pixels.to(self.project.weight.dtype))
-        x = torch.cat((self.class_token.expand(len(pixels), 1, -1), grid.flatten(2).transpose(1, 2)), 1)
-        x = x + self._positions((grid.shape[2], grid.shape[3]))
-        return F.dropout(x, self.dropout) if self.training and self.dropout else x
-
-    def _positions(self, grid: tuple[int, int]) -> Tensor:
-        if grid == self.grid:
-            return self.positions
-        table = self.positions[1:].unflatten(0, self.grid).permute(2, 0, 1)[None]
-        resampled = F.interpolate(table, size=grid, mode="bicubic", align_corners=False)
-        return torch.cat((self.positions[:1], resampled[0].flatten(1).t()))

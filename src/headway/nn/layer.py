@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -12,7 +13,6 @@ from headway.errors import ConfigError
 from headway.nn.activations import activation
 from headway.nn.attention.standard import CrossAttention
 from headway.nn.builders import build, builds
-from headway.nn.linear import Linear
 from headway.nn.run import Run
 
 
@@ -118,6 +118,44 @@ class ParallelLayer(ParallelNormsLayer):
         return x + self.drop(self.attn(normed, run)) + self.drop(self.mlp(normed, run))
 
 
+class Scale(nn.Module):
+    """A learned factor, one for all or one a channel; ``initial`` where no file gives it."""
+
+    def __init__(self, initial: float, *shape: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(shape))
+        self.initial = initial
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+
+
+class ScaledPreNormLayer(Layer):
+    """``x + scale * f(norm(x))``."""
+
+    def __init__(self, layer: spec.Layer, width: int, positions: tuple[spec.Position, ...]) -> None:
+        super().__init__(layer, width, positions)
+        assert isinstance(layer.residual, spec.ScaledPreNorm)
+        if layer.cross is not None:
+            raise ConfigError("A layer whose parts are scaled has no place for a memory; take PreNorm for it.")
+        self.attn_scale, self.mlp_scale = (Scale(layer.residual.initial, width) for _ in range(2))
+        self.skip = layer.residual.skip
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        x = x + self.skipped(self.attn_scale(self.drop(self.attn(self.attn_norm(x), run))), run)
+        return x + self.skipped(self.mlp_scale(self.drop(self.mlp(self.mlp_norm(x), run))), run)
+
+    def skipped(self, x: Tensor, run: Run) -> Tensor:
+        """While training, zeros for the rows that skip this part; the others make up for them."""
+        if not (self.training and self.skip):
+            return x
+        batch = run.batch
+        kept = (torch.rand(batch.rows, device=x.device) >= self.skip).to(x.dtype) / (1 - self.skip)
+        if batch.lengths is not None:
+            return x * kept.repeat_interleave(torch.tensor(batch.lengths, device=x.device))[:, None]
+        return x * kept[:, None, None]
+
+
 _ARRANGEMENTS: dict[type, type[Layer]] = {
     spec.PreNorm: PreNormLayer,
     spec.PostNorm: PostNormLayer,
@@ -126,6 +164,7 @@ _ARRANGEMENTS: dict[type, type[Layer]] = {
     spec.Parallel: ParallelLayer,
     spec.ParallelNorms: ParallelNormsLayer,
     spec.FirstPreNorm: FirstPreNormLayer,
+    spec.ScaledPreNorm: ScaledPreNormLayer,
 }
 
 
@@ -154,16 +193,3 @@ class ConvolvedLayer(nn.Module):
             convolved = convolved[batch.left_aligned_mask]
         normed: Tensor = self.norm(self.layer(x, run) + self.act(convolved))
         return normed
-
-
-@builds(spec.Pooler)
-class Pooler(nn.Module):
-    """``act(dense(first token))``."""
-
-    def __init__(self, pooler: spec.Pooler, width: int) -> None:
-        super().__init__()
-        self.dense = Linear(width, pooler.width or width)
-        self.act = activation(pooler.activation)
-
-    def forward(self, first: Tensor) -> Tensor:
-        return self.act(self.dense(first))

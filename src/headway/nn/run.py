@@ -50,6 +50,7 @@ class Run:
     cache: Cache | None = None
     memory: Memory | None = None
     trace: Trace = field(default_factory=Trace)
+    grid: tuple[int, int] | None = None
     step: int = 0
     positions: tuple[Any, ...] = ()
     masks: dict[Any, Any] = field(default_factory=dict)

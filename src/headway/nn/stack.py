@@ -84,38 +84,45 @@ class States:
         return self.batch.unpack(self.x)
 
 
-class TextBackbone(Stack):
-    """One stack over text."""
+class Backbone(Stack):
+    """One stack, a norm after the states that are recorded, and a pooler, where these are given."""
 
-    def __init__(self, backbone: spec.Encoder | spec.Decoder, pooled: bool = True) -> None:
+    def __init__(self, backbone: spec.Encoder | spec.Decoder | spec.VisionEncoder, pooled: bool = True) -> None:
         super().__init__(backbone.stack)
-        pooler = backbone.pooler if isinstance(backbone, spec.Encoder) else None
-        self.pooler = build(pooler, backbone.stack.width) if pooled and pooler is not None else None
+        width, pooler = backbone.stack.width, backbone.pooler
+        self.final_norm = None if backbone.norm is None else build(backbone.norm, width)
+        self.pooler = build(pooler, width) if pooled and pooler is not None else None
+
+    def after(self, x: Tensor, run: Run, ids: Tensor | None = None) -> States:
+        """Run the stack over embedded tokens."""
+        x = self(x, run)
+        if self.final_norm is not None:
+            x = self.final_norm(x)
+        return States(
+            x, run.batch, run.trace, run.cache, pooled=None if self.pooler is None else self.pooler(x, run, ids)
+        )
+
+
+class TextBackbone(Backbone):
+    """One stack over text."""
 
     def states(self, tokens: Tokens, run: Run) -> States:
         """Run the stack over ``tokens``."""
-        x = self(self.embed(run.batch, tokens.ids, tokens.types, tokens.vectors), run)
-        pooled = None if self.pooler is None else self.pooler(run.batch.first(x))
-        return States(x, run.batch, run.trace, run.cache, pooled=pooled)
+        return self.after(self.embed(run.batch, tokens.ids, tokens.types, tokens.vectors), run, tokens.ids)
 
 
 builds(spec.Encoder)(TextBackbone)
 builds(spec.Decoder)(TextBackbone)
+builds(spec.VisionEncoder)(Backbone)
 
 
-@builds(spec.VisionEncoder)
-class VisionBackbone(Stack):
-    """One stack over patches; the final norm acts after the recorded states."""
+@builds(spec.TwoTowers)
+class TwoTowersBackbone(nn.Module):
+    """A backbone over text and one over images."""
 
-    def __init__(self, backbone: spec.VisionEncoder, pooled: bool = True) -> None:
-        super().__init__(backbone.stack)
-        self.final_norm = build(backbone.norm, backbone.stack.width)
-        self.pooler = build(backbone.pooler, backbone.stack.width) if pooled and backbone.pooler is not None else None
-
-    def states(self, embedded: Tensor, run: Run) -> States:
-        """Run the stack over embedded patches."""
-        x = self.final_norm(self(embedded, run))
-        return States(x, run.batch, run.trace, pooled=None if self.pooler is None else self.pooler(x[:, 0]))
+    def __init__(self, backbone: spec.TwoTowers, pooled: bool = True) -> None:
+        super().__init__()
+        self.text, self.vision = build(backbone.text), build(backbone.vision)
 
 
 @builds(spec.EncoderDecoder)

@@ -33,11 +33,14 @@ def segmenter(
     symbols = [piece.text for piece in pieces if piece.type is PieceType.USER_DEFINED]
     as_tokens = symbols if model.algorithm is not Algorithm.UNIGRAM else []
     backend = Backend(_model(model, pieces))
-    backend.normalizer = _normalizer(model, prefix, cleaning, as_tokens)
+    # The pre-tokenizer puts the space there where it can: then tokens that users add are found within words too. But it
+    # puts none before a text's own space, and one behind every symbol, which sentencepiece does not.
+    in_normalizer = prefix == "always" and (bool(as_tokens) or not model.remove_extra_whitespaces)
+    backend.normalizer = _normalizer(model, in_normalizer, cleaning, as_tokens)
     mark = SPACE if model.escape_whitespaces else " "
     # Texts are cut at spaces first where no piece reaches across one: the same pieces, found sooner.
     inner = any(mark in piece.text[1:] for piece in pieces if piece.type in (PieceType.NORMAL, PieceType.USER_DEFINED))
-    scheme = "first" if prefix == "first" else "never"  # "always" is the normaliser's
+    scheme = "never" if in_normalizer else prefix
     backend.pre_tokenizer = pre_tokenizers.Metaspace(mark, prepend_scheme=scheme, split=not inner)
     backend.decoder = _decoder(model, prefix)
     backend.add_tokens([_symbol(backend, text) for text in as_tokens])
@@ -84,7 +87,7 @@ def _merges(pieces: Sequence[Piece]) -> list[tuple[str, str]]:
 
 
 def _normalizer(
-    model: SentencePiece, prefix: Prefix, cleaning: Sequence[Normalizer], symbols: Sequence[str]
+    model: SentencePiece, leads: bool, cleaning: Sequence[Normalizer], symbols: Sequence[str]
 ) -> Normalizer:
     steps = list(cleaning)
     mark = SPACE if model.escape_whitespaces else " "
@@ -92,7 +95,7 @@ def _normalizer(
         steps.append(normalizers.Precompiled(model.charsmap))
     if model.remove_extra_whitespaces:
         steps.append(normalizers.Replace(Regex(rf"\A +|[ {mark}]+\z| +(?= )"), ""))
-    if prefix == "always":
+    if leads:
         # Symbols pass through here on their own to be found in prepared texts, so they must come out as they are.
         alone = "".join(rf"|{re.escape(symbol)}\z" for symbol in symbols)
         steps.append(normalizers.Replace(Regex(rf"\A(?!\z{alone})"), mark))

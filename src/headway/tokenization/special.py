@@ -77,6 +77,7 @@ class SpecialTokens:
     """
 
     _backend: Backend
+    _target: Backend | None  # of texts to translate into, where they have a vocabulary of their own
     _roles: dict[str, str]
     _extra: list[str]
 
@@ -141,7 +142,7 @@ class SpecialTokens:
         """
         tokens = [new_tokens] if isinstance(new_tokens, str | AddedToken) else list(new_tokens)
         made = [as_added_token(token, special_tokens) for token in tokens]
-        return self._backend.add_special_tokens(made) if special_tokens else self._backend.add_tokens(made)
+        return self._add(made, special_tokens)
 
     def add_special_tokens(
         self, special_tokens_dict: Mapping[str, Any], replace_extra_special_tokens: bool = True
@@ -165,14 +166,20 @@ class SpecialTokens:
         for role, value in special_tokens_dict.items():
             if role in EXTRA:
                 tokens = [as_added_token(token, special=True) for token in value]
-                added += self._backend.add_special_tokens(tokens)
+                added += self._add(tokens, True)
                 kept = [] if replace_extra_special_tokens else self._extra
                 self._extra = list(dict.fromkeys((*kept, *(token.content for token in tokens))))
             else:
                 token = as_added_token(value, special=True)
-                added += self._backend.add_special_tokens([token])
+                added += self._add([token], True)
                 self._roles[role] = token.content
         return added
+
+    def _add(self, tokens: list[AddedToken], special: bool) -> int:
+        """Add tokens to every vocabulary and return how many were new to the first."""
+        backends = [self._backend] if self._target is None else [self._backend, self._target]
+        counts = [backend.add_special_tokens(tokens) if special else backend.add_tokens(tokens) for backend in backends]
+        return counts[0]
 
     def _id(self, token: str) -> int:
         id = self._backend.token_to_id(token)

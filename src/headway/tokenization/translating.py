@@ -1,7 +1,5 @@
 """Languages of translation: the token of a text's language, and texts in the language to translate into."""
 
-from tokenizers import Tokenizer as Backend
-
 from headway.errors import InputError, did_you_mean
 from headway.tokenization.frames import Frame, surround
 from headway.tokenization.framing import Framing
@@ -19,7 +17,6 @@ class Translating(Framing):
     _languages: Languages | None
     _language_frame: Frame
     _langs: dict[str, str]
-    _target: Backend | None
 
     @property
     def lang_code_to_id(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from headway import spec
-from headway.nn.builders import builds
+from headway.nn.builders import build, builds
 from headway.nn.linear import Embedding
 from headway.nn.run import Run
 
@@ -72,6 +72,7 @@ class RelativeBias(nn.Module):
 
 
 @builds(spec.LayerBias)
-def layer_bias(own: spec.LayerBias) -> RelativeBias:
+def layer_bias(own: spec.LayerBias) -> nn.Module:
     """The same with a table that one layer reads."""
-    return RelativeBias(own.bias, own=True)
+    module: nn.Module = build(own.bias, True)
+    return module

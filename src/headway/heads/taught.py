@@ -1,0 +1,51 @@
+"""A label for an image, by the vote of two heads: one that learned from labels and one from a teacher."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from headway import spec
+from headway.config import PreTrainedConfig
+from headway.heads.base import Head, Recipes, Targets, read, width_read
+from headway.heads.losses import classification
+from headway.nn.linear import Linear
+from headway.nn.stack import States
+from headway.outputs import ModelOutput, TaughtClassifierOutput
+
+
+class TaughtImageClassification(Head):
+    """Logits ``[rows, labels]``, the mean of both heads'; ``labels`` as in sequence classification."""
+
+    task = "image-classification-with-teacher"
+    suffix = "ForImageClassificationWithTeacher"
+    kinds = (spec.VisionEncoder,)
+    answers = "image-classification"
+
+    def __init__(self, config: PreTrainedConfig, recipe: spec.Taught, backbone: spec.Backbone) -> None:
+        super().__init__(config, recipe, backbone)
+        self.reads = (recipe.read, recipe.taught)
+        self.own = Linear(width_read(recipe.read, backbone), config.num_labels)
+        self.taught = Linear(width_read(recipe.taught, backbone), config.num_labels)
+
+    @classmethod
+    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
+        return None
+
+    @classmethod
+    def names(cls, recipe: spec.Taught) -> dict[str, str]:
+        return {"own": "cls_classifier", "taught": "distillation_classifier"}
+
+    def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
+        own, taught = (
+            out(read(kind, states, ids, self.config))
+            for out, kind in zip((self.own, self.taught), self.reads, strict=True)
+        )
+        logits, labels = (own + taught) / 2, targets.get("labels")
+        return TaughtClassifierOutput(
+            loss=None if labels is None else classification(logits, labels, self.config),
+            logits=logits,
+            cls_logits=own,
+            distillation_logits=taught,
+        )
