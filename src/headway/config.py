@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, dataclass_transform
 
 from headway.errors import ConfigError, InputError
+from headway.fields import fitting
 from headway.io.atomic import atomic_folder, write_file
-from headway.io.hub import Source, locate
+from headway.io.configs import part_of, read_config
+from headway.io.hub import locate
 
 SOURCE_KEYWORDS = (
     "revision",
@@ -105,7 +107,7 @@ class PreTrainedConfig(_Fields):
     model_type: ClassVar[str] = ""
 
     architectures: list[str] | None = None
-    dtype: str | None = None
+    dtype: str | dict[str, str] | None = None
     initializer_range: float = 0.02
     use_cache: bool = True
     is_encoder_decoder: bool = False
@@ -144,7 +146,7 @@ class PreTrainedConfig(_Fields):
         if isinstance(default, PreTrainedConfig) and not isinstance(value, PreTrainedConfig):
             value = _own(default) if value is None else _nested(default, name, value)
         if name == "dtype" and value is not None:
-            value = str(value).removeprefix("torch.")
+            value = _dtype_names(value)
         elif name == "label2id" and isinstance(value, dict) and value and self.__dict__.get("id2label") is None:
             name, value = "id2label", {index: label for label, index in value.items()}
         if name == "id2label" and value is not None:
@@ -153,6 +155,8 @@ class PreTrainedConfig(_Fields):
             except (AttributeError, TypeError, ValueError):
                 raise ConfigError(f"id2label must map numbers to names of labels, but it is {value!r}.") from None
             object.__setattr__(self, "label2id", {label: index for index, label in value.items()})
+        else:
+            value = fitting(type(self), name, value)
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
@@ -234,8 +238,12 @@ class PreTrainedConfig(_Fields):
             ConfigError: the config is not valid JSON.
         """
         source = locate(pretrained_model_name_or_path, **take_source_keywords(kwargs))
-        values = read_config(source)
-        return cls.from_dict({**values, "name_or_path": source.name}, **kwargs)
+        return cls.from_dict({**cls.own_part(read_config(source)), "name_or_path": source.name}, **kwargs)
+
+    @classmethod
+    def own_part(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """``values``, or the part of them that is of this class's kind where they describe several networks."""
+        return part_of(values, lambda kind: not cls.model_type or kind == cls.model_type)
 
     @classmethod
     def from_json_file(cls, path: str | os.PathLike[str]) -> Self:
@@ -318,15 +326,12 @@ class EncoderConfig(PreTrainedConfig):
     pad_token_id: int | None = 0
 
 
-def read_config(source: Source) -> dict[str, Any]:
-    """The config file of a checkpoint as a dictionary.
-
-    Raises:
-        CheckpointError: there is none.
-        ConfigError: it is not valid JSON.
-    """
-    source.require(source.config_name)
-    return source.read_json(source.config_name) or {}
+def _dtype_names(value: Any) -> str | dict[str, str] | None:
+    """A dtype, or those of the parts of a model by name, in words without ``torch.``; None for "auto"."""
+    if isinstance(value, dict):
+        return {part: name for part, kind in value.items() if isinstance(name := _dtype_names(kind), str)}
+    name = str(value).removeprefix("torch.")
+    return None if name == "auto" else name
 
 
 def _own(default: Any) -> Any:

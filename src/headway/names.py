@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from headway.errors import ConfigError
@@ -232,8 +233,9 @@ class _Rows:
 
     def __init__(self, rows: Mapping[Any, str | Stored]) -> None:
         self._rows = Templates()
-        # The names of all parts, by that of the stored tensor: there may be as many as experts.
-        self._parts: dict[str, tuple[str, ...]] = {}
+        # The names of all parts, by their templates and the stored tensor: there may be as many as experts.
+        self._parts: dict[tuple[tuple[str, ...], str], tuple[str, ...]] = {}
+        self._places: dict[str, Place | None] = {}
         taken = Templates()
         for ours, theirs in rows.items():
             stored = theirs if isinstance(theirs, Stored) else Stored(theirs)
@@ -244,6 +246,11 @@ class _Rows:
 
     def place(self, name: str) -> Place | None:
         """Where the canonical tensor ``name`` lies, or None where no row covers it."""
+        if name not in self._places:
+            self._places[name] = self._place(name)
+        return self._places[name]
+
+    def _place(self, name: str) -> Place | None:
         module, _, leaf = name.rpartition(".")
         found = self._rows.find(module) if leaf in LEAVES else None
         leaf = "" if found is None else f".{leaf}"
@@ -253,9 +260,24 @@ class _Rows:
             return None
         (row, part, group), bound = found
         stored, *also = (name.format(**bound) + leaf for name in (row.name, *row.also))
-        if stored not in self._parts:
-            self._parts[stored] = tuple(template.format(**bound) + leaf for template in group)
-        return Place(stored, row.layout, part, self._parts[stored], (*also, *older_spellings(stored)))
+        parts = self._parts.get((group, stored))
+        if parts is None:
+            parts = self._parts[group, stored] = tuple(template.format(**bound) + leaf for template in group)
+        return Place(stored, row.layout, part, parts, (*also, *older_spellings(stored)))
+
+
+def translation(names: Names, head: str, head_rows: Mapping[str, str | Stored]) -> Translation:
+    """The ``Translation`` of these rows; equal rows share one, and with it the names that it has translated."""
+    tables = (tuple(table.items()) for table in (names.prefixes, names.backbone, names.read, head_rows))
+    return _translation(names.prefix, names.ignore, head, *tables)
+
+
+@lru_cache(maxsize=16)
+def _translation(
+    prefix: str, ignore: tuple[str, ...], head: str, prefixes: Any, backbone: Any, read: Any, rows: Any
+) -> Translation:
+    names = Names(prefix, dict(backbone), prefixes=dict(prefixes), read=dict(read), ignore=ignore)
+    return Translation(names, head, dict(rows))
 
 
 def older_spellings(stored: str) -> tuple[str, ...]:

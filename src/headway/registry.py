@@ -80,11 +80,20 @@ def register_config(model_type: str, config: type[PreTrainedConfig], exist_ok: b
 
 
 @cache
-def _import_families() -> None:
+def _files() -> Mapping[str, str]:
+    """The modules of ``headway.families`` by the last part of their names."""
     import headway.families as package
 
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        importlib.import_module(module.name)
+    return {
+        module.name.rpartition(".")[2]: module.name
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    }
+
+
+@cache
+def _import_families() -> None:
+    for name in _files().values():
+        importlib.import_module(name)
 
 
 def families() -> Mapping[str, Family]:
@@ -93,20 +102,36 @@ def families() -> Mapping[str, Family]:
     return dict(sorted(_families.items()))
 
 
+def has_family(model_type: Any) -> bool:
+    """Is there a family of ``model_type``? Its file alone is imported, where it is called so."""
+    if not isinstance(model_type, str):
+        return False
+    if model_type not in _families:
+        name = _files().get(model_type.replace("-", "_"))
+        if name is not None:
+            importlib.import_module(name)
+        if model_type not in _families:
+            _import_families()
+    return model_type in _families
+
+
 def find_family(model_type: str) -> Family:
     """The family of ``model_type``.
 
     Raises:
         ConfigError: there is none; the message offers the nearest name.
     """
-    if model_type not in _families:
-        _import_families()
-    if model_type not in _families:
+    if not has_family(model_type):
         raise ConfigError(
             f"The model_type {model_type!r} is not known to headway.{did_you_mean(model_type, _families)} "
             "`headway families` lists what is; headway.register adds a family."
         )
     return _families[model_type]
+
+
+def is_known(model_type: Any) -> bool:
+    """Is there a config class for ``model_type``?"""
+    return isinstance(model_type, str) and (model_type in _configs or has_family(model_type))
 
 
 def config_class(model_type: str) -> type[PreTrainedConfig]:

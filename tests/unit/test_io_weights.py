@@ -256,7 +256,8 @@ def test_a_pickle_of_something_else(tmp_path: Path) -> None:
         ("model-q4.gguf", "There is model-q4.gguf, GGUF weights"),
         ("model.onnx", "There is model.onnx, an ONNX graph"),
         ("adapter_model.safetensors", "There is adapter_model.safetensors, an adapter"),
-        ("consolidated.safetensors", "There is consolidated.safetensors."),
+        ("consolidated.safetensors", "There is consolidated.safetensors, weights under the names of their makers'"),
+        ("consolidated.00.pth", "There is consolidated.00.pth, weights under the names of their makers'"),
         ("model.bin", "There is model.bin."),
         ("config.json", "There is config.json."),
     ],
@@ -264,7 +265,7 @@ def test_a_pickle_of_something_else(tmp_path: Path) -> None:
 def test_without_weights_it_is_said_what_there_is(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / name).write_text("x")
     text = refused(tmp_path, "has no weights")
-    assert text.endswith(message) or f"{message}:" in text
+    assert text.endswith(message) or f"{message}:" in text or f"{message} own library:" in text
     assert "model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json" in text
     assert str(tmp_path) in text
 

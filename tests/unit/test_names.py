@@ -14,7 +14,7 @@ from headway.families import bart, gpt2
 from headway.layouts import FusedColumns
 from headway.models.assemble import model_class
 from headway.models.load import slots, stored_tensors
-from headway.models.plan import BASE
+from headway.models.plan import BASE, plan
 from headway.names import Names, Stored, Templates, Translation, each, language_model, older_spellings, stacks
 from headway.registry import families
 from small import PAIRS, small_config, small_model
@@ -279,3 +279,20 @@ def test_what_is_ignored_is_said_by_template() -> None:
     assert translation.ignores("h.0.attn.masked_bias")
     assert not translation.ignores("h.0.attn.c_attn.bias")
     assert Translation(bart.names(small_config("bart")), BASE, {}).ignores("encoder.version")
+
+
+def test_equal_tables_are_worked_out_once() -> None:
+    small, wide = small_config("bert"), small_config("bert", hidden_size=32)
+    one, other = (plan(families()["bert"], "masked-lm", config).translation for config in (small, wide))
+    assert one is other
+    assert one.place("backbone.layers.0.attn.q.weight") is other.place("backbone.layers.0.attn.q.weight")
+    assert plan(families()["bert"], "base", small).translation is not one
+    untied = small_config("bert", tie_word_embeddings=False)
+    assert plan(families()["bert"], "masked-lm", untied).translation is not one
+
+
+def test_one_table_for_models_that_differ_keeps_their_names_apart() -> None:
+    """A layer within another is stored as one that stands alone."""
+    for kernel in (0, 3, 0):
+        model = small_model("deberta-v2", conv_kernel_size=kernel)
+        assert stored_tensors(model, model.parts()).keys() >= {"encoder.layer.0.attention.self.query_proj.weight"}

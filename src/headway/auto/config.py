@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from headway.config import PreTrainedConfig, read_config, take_source_keywords
+from headway.config import PreTrainedConfig, take_source_keywords
 from headway.errors import ConfigError
+from headway.io.configs import part_of, read_config, text_folder
 from headway.io.hub import locate
 from headway.io.source import Source
-from headway.registry import config_class, families, register_config
+from headway.registry import config_class, families, is_known, register_config
+
+# Where checkpoints of several networks describe their language model.
+_TEXT_PARTS = ("text_config", "llm_config", "language_config", "thinker_config")
 
 
 class AutoConfig:
@@ -29,7 +33,8 @@ class AutoConfig:
 
         Raises:
             CheckpointError: there is no such checkpoint, or it has no config.
-            ConfigError: the config is not valid JSON, or its model type is unknown.
+            ConfigError: the config is not valid JSON, or its model type is unknown. Where a checkpoint of several
+                networks is unknown but its language model is known, the config is that one's.
         """
         source = locate(pretrained_model_name_or_path, **take_source_keywords(kwargs))
         values = read_config(source)
@@ -38,8 +43,15 @@ class AutoConfig:
             raise ConfigError(
                 f"{source.where}: model_type in {source.config_name} is {model_type!r}, but it must be text."
             )
-        kind = config_class(model_type)
-        return kind.from_dict({**values, "name_or_path": source.name}, **kwargs)
+        if not is_known(model_type):
+            values = part_of(values, is_known, _TEXT_PARTS)
+            if "auto_map" in values and not is_known(values.get("model_type")):
+                raise ConfigError(
+                    f"The model_type {model_type!r} is not known to headway, and the code that {source.name!r} brings "
+                    "for it (auto_map) is never run; headway.register adds a family."
+                )
+            model_type = values.get("model_type") or model_type
+        return config_class(model_type).from_dict({**values, "name_or_path": source.name}, **kwargs)
 
     @classmethod
     def for_model(cls, model_type: str, **kwargs: Any) -> PreTrainedConfig:
@@ -72,6 +84,8 @@ def infer_model_type(values: dict[str, Any], source: Source) -> str:
     best = [name for name, count in counts.items() if count == max(counts.values()) > 0]
     if len(best) == 1:
         return best[0]
+    if path := text_folder(source):
+        raise ConfigError(f"{source.name!r} is a folder of sentence-transformers; pass subfolder={path!r}.")
     raise ConfigError(
         f"{source.where} has no model_type in {source.config_name}, and neither architectures nor the names of its "
         "weights tell which; add model_type to the file."

@@ -10,7 +10,7 @@ from headway.config import SOURCE_KEYWORDS, PreTrainedConfig
 from headway.errors import ConfigError
 from headway.models.assemble import model_class, named_task
 from headway.models.plan import BASE
-from headway.registry import families
+from headway.registry import has_family
 
 
 class _AutoModel:
@@ -62,7 +62,7 @@ class _AutoModel:
     def _class(cls, config: PreTrainedConfig) -> Any:
         if type(config) in cls._registered:
             return cls._registered[type(config)]
-        if config.model_type not in families():
+        if not has_family(config.model_type):
             raise ConfigError(
                 f"Unrecognized configuration class {type(config).__name__} for {cls.__name__}: register a model for it "
                 f"with {cls.__name__}.register, or a family with headway.register."

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,11 @@ def read_pickle(path: Path) -> dict[str, torch.Tensor]:
             raise WeightsError(
                 f"{path} is refused because it asks for code to be run on loading, where only tensors are expected: "
                 "use a safetensors file of these weights, or convert it where you trust it."
+            ) from error
+        if tarfile.is_tarfile(path):
+            raise WeightsError(
+                f"{path} is in the tar format of torch before 0.2, which is not read without running code: convert it "
+                "where you trust it."
             ) from error
         raise WeightsError(f"{path} is damaged or was not written by torch.save: download it again.") from error
     for key in _WRAPPERS:

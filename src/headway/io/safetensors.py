@@ -7,10 +7,10 @@ known without touching the data, and a damaged file is told apart from a truncat
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 
@@ -18,6 +18,7 @@ from headway.errors import WeightsError
 from headway.io.files import damage
 
 _MAX_HEADER = 100_000_000
+_KEPT_HEADER = 1_000_000
 _LONGEST = 2**63  # beyond it torch's sizes overflow
 
 # The format's names of dtypes, in its own order, and torch's: newer ones are missing in older torch.
@@ -47,8 +48,7 @@ _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 _ORDER = {dtype: place for place, dtype in enumerate(_DTYPES.values())}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One tensor of a file: its dtype, its shape, and its bytes ``start`` to ``stop`` counted from the file's start."""
 
     dtype: torch.dtype
@@ -90,7 +90,7 @@ class SafetensorsFile:
         return tensor.set_(storage, 0, entry.shape)  # type: ignore[call-overload]
 
 
-def read_header(path: Path) -> dict[str, Entry]:
+def read_header(path: Path) -> Mapping[str, Entry]:
     """Return the tensors that the safetensors file ``path`` holds; WeightsError naming it if it is damaged."""
     try:
         with path.open("rb") as file:
@@ -110,15 +110,17 @@ def read_header(path: Path) -> dict[str, Entry]:
         raise
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error
+    parse = _parse if length < _KEPT_HEADER else _parse.__wrapped__
+    return parse(text, 8 + length, size, path)
+
+
+@lru_cache(maxsize=8)  # a model is often loaded again in one process
+def _parse(text: bytes, start: int, size: int, path: Path) -> Mapping[str, Entry]:
+    """Turn the header into entries, each checked on its own and all of them against the file's ``size``."""
     try:
         header = json.loads(text)
     except (ValueError, RecursionError):
         raise WeightsError(f"{path} is not a safetensors file: its header is not valid JSON.") from None
-    return _parse(header, 8 + length, size, path)
-
-
-def _parse(header: Any, start: int, size: int, path: Path) -> dict[str, Entry]:
-    """Turn the header into entries, each checked on its own and all of them against the file's ``size``."""
     if not isinstance(header, dict):
         raise WeightsError(f"{path} is not a safetensors file: its header is not a JSON object.")
     header.pop("__metadata__", None)  # free text; some writers leave it out or name another framework
@@ -131,7 +133,7 @@ def _parse(header: Any, start: int, size: int, path: Path) -> dict[str, Entry]:
     if end != size:
         state = "truncated" if size < end else "damaged"
         raise WeightsError(f"{path} is {state}: it has {size} bytes where its header expects {end}: download it again.")
-    return entries
+    return MappingProxyType(entries)
 
 
 def _entry(name: str, value: Any, start: int, path: Path) -> Entry:

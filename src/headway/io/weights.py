@@ -62,19 +62,23 @@ class Weights(Mapping[str, torch.Tensor]):
         return self._home[name].entries[name].dtype
 
 
-def open_weights(source: Source, *, variant: str | None = None) -> Weights:
+def open_weights(source: Source, *, variant: str | None = None, name: str | None = None) -> Weights:
     """Open the weights of ``source``: safetensors before pickles, one file before shards.
 
-    ``variant`` picks files such as ``model.fp16.safetensors``. Raises WeightsError naming the file that is missing or
-    damaged, and saying what lies there instead.
+    ``variant`` picks files such as ``model.fp16.safetensors``, ``name`` the one file or index of that name. Raises
+    WeightsError naming the file that is missing or damaged, and saying what lies there instead.
     """
     tag = f".{variant}" if variant else ""
-    names = (
+    names: tuple[str, ...] = (
         f"model{tag}.safetensors",
         f"model.safetensors.index{tag}.json",
         f"pytorch_model{tag}.bin",
         f"pytorch_model.bin.index{tag}.json",
     )
+    if name is not None:
+        if not isinstance(name, str):  # it comes from a config
+            raise WeightsError(f"transformers_weights of {source.name!r} is {name!r}, but it must name a file.")
+        names = (name,)
     path = source.find(*names)
     if path is None:
         raise WeightsError(
@@ -114,6 +118,7 @@ def _open_shards(source: Source, index: Path) -> Weights:
 # What other programs leave in a checkpoint's folder, and what to do about it.
 _OTHERS = (
     (r"adapter_model\.\w+", "an adapter: load its base model and the adapter onto it"),
+    (r"consolidated.*", "weights under the names of their makers' own library: take the repo's files for the hub"),
     (r".+\.(h5|ckpt.*)", "TensorFlow weights: convert them to safetensors first"),
     (r".+\.msgpack", "Flax weights: convert them to safetensors first"),
     (r".+\.gguf", "GGUF weights: take the safetensors repo they were made from"),

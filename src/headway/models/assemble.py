@@ -13,7 +13,7 @@ from headway.models.plan import BASE, canonical_task, plan, tasks_of
 from headway.models.text import TextModel
 from headway.models.two_towers import TwoTowerModel
 from headway.models.vision import VisionModel
-from headway.registry import Family, families
+from headway.registry import Family, families, find_family
 
 _KINDS: dict[type, type[FamilyModel]] = {
     spec.Encoder: TextModel,
@@ -27,12 +27,12 @@ _KINDS: dict[type, type[FamilyModel]] = {
 @cache
 def model_class(model_type: str, task: str) -> type[FamilyModel]:
     """The class for a family and a task; the same one every time."""
-    return _class(model_type, canonical_task(families()[model_type], task))
+    return _class(model_type, canonical_task(find_family(model_type), task))
 
 
 @cache
 def _class(model_type: str, task: str) -> type[FamilyModel]:
-    family = families()[model_type]
+    family = find_family(model_type)
     config = family.config()
     made = plan(family, task, config)
     kind = _KINDS[type(made.backbone)]

@@ -82,12 +82,27 @@ class FamilyModel(PreTrainedModel):
 
     def _finish(self, report: LoadReport) -> LoadReport:
         output = "head.lm.decoder.weight"
-        if self._tied == "if_absent" and output in report.new:
+        if output in report.new and (self._tied == "if_absent" or self._was_tied()):
             self._tie()
             report = replace(report, new=tuple(name for name in report.new if name != output))
         fill_new(self, report)
         lay_out(self)
         return report
+
+    def _was_tied(self) -> bool:
+        """Was a file without an output layer saved with one, so that it must have been the token table?
+
+        Configs leave ``tie_word_embeddings`` out where it was the default of the class that saved them.
+        """
+        recipe = getattr(self.plan.recipe, "lm", self.plan.recipe)
+        own, table = type(self).__name__, self.get_input_embeddings().weight
+        saved = any(
+            name == own or name.endswith("ForConditionalGeneration") for name in self.config.architectures or ()
+        )
+        if not saved or recipe.tie is not None or self.head.lm.decoder.weight.shape != table.shape:  # type: ignore[union-attr]
+            return False
+        self.config.tie_word_embeddings = True
+        return True
 
     # --- parts that users ask for ----------------------------------------------------------------------------------
 

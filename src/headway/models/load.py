@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,7 @@ class Part:
     translation: Translation
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """Where the parameter or buffer ``name`` of a model lies in files."""
 
     name: str
@@ -152,27 +151,41 @@ class Loader:
     def _prefix(self, part: Part) -> tuple[str, str]:
         """What stands before the backbone's and before the head's names in this file, seen from both sets of names."""
         own = part.path + part.translation.prefix
-        known = {
-            slot.place.stored.removeprefix(own)
-            for name, slot in self.slots.items()
-            if slot.part is part and name.startswith(f"{part.path}backbone.")
-        }
+        mine = [(name, slot.place) for name, slot in self.slots.items() if slot.part is part]
+        inner = f"{part.path}backbone."
+        stored = {place.stored for name, place in mine if name.startswith(inner)}
+        if all(name in self.weights for name in stored):
+            backbone = own
+        else:
+            backbone = self._commonest({name.removeprefix(own) for name in stored}, own)
+        head = backbone
+        for base in sorted(part.translation.prefixes, key=len, reverse=True):
+            if f".{backbone}".endswith(f".{base}"):
+                head = backbone.removesuffix(base)
+                break
+        heads = {place.stored.removeprefix(part.path) for name, place in mine if not name.startswith(inner)}
+        # Wrappers may hold the backbone alone: the head then stands beside one of them.
+        for outer in (head, *_above(head)):
+            if any(outer + name in self.weights for name in heads):
+                return backbone, outer
+        return backbone, head
+
+    def _commonest(self, known: set[str], own: str) -> str:
+        """What stands before most of the ``known`` names in this file; ``own`` where it is as good, or none is."""
         counts: Counter[str] = Counter()
         for key in self.weights:
             segments = key.split(".")
             for at in range(len(segments)):
                 if _modern(".".join(segments[at:])) in known:
                     counts[".".join(segments[:at]) + "." if at else ""] += 1
-        if not counts:
-            return own, part.path
-        best = max(counts, key=lambda prefix: (counts[prefix], prefix == own, -len(prefix)))
-        for base in sorted(part.translation.prefixes, key=len, reverse=True):
-            if base and best.endswith(base):
-                return best, best.removesuffix(base)
-        return best, best
+        return max(counts, key=lambda prefix: (counts[prefix], prefix == own, -len(prefix)), default=own)
 
     def _key(self, slot: Slot, prefixes: Mapping[str, tuple[str, str]]) -> str | None:
         """The file's key of a slot, which counts as used then."""
+        part, stored = slot.part, slot.place.stored
+        if stored in self.weights and (part is None or prefixes[part.path][0] == part.path + part.translation.prefix):
+            self.unused.discard(stored)
+            return stored
         for key in self._spellings(slot, prefixes):
             if key in self.weights:
                 self.unused.discard(key)
@@ -254,6 +267,12 @@ class Loader:
         return False
 
 
+def _above(prefix: str) -> list[str]:
+    """``a.b.`` stands in ``a.``, and that at the top."""
+    segments = prefix.split(".")[:-1]
+    return ["".join(f"{segment}." for segment in segments[:at]) for at in range(len(segments) - 1, -1, -1)]
+
+
 def _modern(name: str) -> str:
     """``name`` without the spellings of norms in old TensorFlow conversions."""
     if name.endswith("LayerNorm.gamma"):
@@ -273,21 +292,23 @@ def assign(model: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype |
     Floating-point ones are converted to ``dtype`` where one is given, but for those that their module keeps in
     float32. Tied parameters stay tied.
     """
-    tied: dict[str, list[str]] = {}
-    for alias, name in ties(model.state_dict(keep_vars=True)).items():
-        tied.setdefault(name, []).append(alias)
     modules = dict(model.named_modules())
+    replaced: dict[int, tuple[nn.Parameter, nn.Parameter]] = {}  # holds the old ones, so that no id comes twice
     for name, tensor in tensors.items():
-        module, _, leaf = name.rpartition(".")
-        if leaf in getattr(modules[module], "float32", ()):
+        path, _, leaf = name.rpartition(".")
+        owner = modules[path]
+        if leaf in getattr(owner, "float32", ()):
             tensor = tensor.float()
         elif dtype is not None and tensor.is_floating_point() and tensor.dtype != dtype:
             tensor = tensor.to(dtype)
-        old = modules[module]._parameters.get(leaf)
+        old = owner._parameters.get(leaf)
         if old is None:
-            modules[module]._buffers[leaf] = tensor
+            owner._buffers[leaf] = tensor
             continue
-        parameter = nn.Parameter(tensor, requires_grad=old.requires_grad and tensor.is_floating_point())
-        for path in (name, *tied.get(name, ())):
-            owner, _, leaf = path.rpartition(".")
-            modules[owner]._parameters[leaf] = parameter
+        new = nn.Parameter(tensor, requires_grad=old.requires_grad and tensor.is_floating_point())
+        owner._parameters[leaf] = new
+        replaced[id(old)] = (old, new)
+    for module in modules.values():
+        for leaf, parameter in module._parameters.items():
+            if id(parameter) in replaced:
+                module._parameters[leaf] = replaced[id(parameter)][1]

@@ -9,7 +9,7 @@ from headway import spec
 from headway.config import PreTrainedConfig
 from headway.errors import ConfigError, HeadwayError
 from headway.heads import HEADS, Contrast, Head
-from headway.names import Names, Translation
+from headway.names import Names, Translation, translation
 from headway.registry import Family
 
 BASE = "base"
@@ -55,7 +55,7 @@ def plan(family: Family, task: str, config: PreTrainedConfig) -> Plan:
     """
     backbone, names = _backbone(family, config), family.names(config)
     if task == BASE:
-        return Plan(backbone, None, None, names, Translation(names, BASE, {}))
+        return Plan(backbone, None, None, names, translation(names, BASE, {}))
     head = HEADS[task]
     recipe = recipe_for(family, task, config, backbone)
     if recipe is None:
@@ -68,11 +68,17 @@ def plan(family: Family, task: str, config: PreTrainedConfig) -> Plan:
         backbone, names = getattr(backbone, part), names.part(part)
     head = head.variant(recipe)
     rows = names.heads.get(task) or names.heads.get(head.like or "")
-    return Plan(backbone, head, recipe, names, Translation(names, task, head.names(recipe) if rows is None else rows))
+    return Plan(backbone, head, recipe, names, translation(names, task, head.names(recipe) if rows is None else rows))
 
 
 def _backbone(family: Family, config: PreTrainedConfig) -> spec.Backbone:
     """The backbone's spec; raises ``ConfigError``, naming the field where one is of another type than its default."""
+    position = getattr(config, "position_embedding_type", None)
+    if str(position).startswith("relative_key"):  # Shaw et al. 2018: loading without it would give other results
+        raise ConfigError(
+            f"{type(config).__name__}.position_embedding_type is {position!r}, which headway does not have; take a "
+            "checkpoint with 'absolute' positions."
+        )
     try:
         return family.architecture(config)
     except HeadwayError:

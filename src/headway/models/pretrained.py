@@ -12,14 +12,16 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from headway.config import SOURCE_KEYWORDS, PreTrainedConfig, read_config, take_source_keywords
+from headway.config import SOURCE_KEYWORDS, PreTrainedConfig, take_source_keywords
 from headway.errors import ConfigError, InputError, did_you_mean
 from headway.generation.config import FILE_NAME, GenerationConfig, read_generation_config
 from headway.io.atomic import atomic_folder, write_file
-from headway.io.hub import locate
+from headway.io.configs import read_config
+from headway.io.hub import Folder, locate
+from headway.io.quantised import dequantised
 from headway.io.report import LoadReport
 from headway.io.save import save_weights
-from headway.io.weights import open_weights
+from headway.io.weights import Weights, open_weights
 from headway.models.initialise import initialise
 from headway.models.load import Loader, Part, assign, stored_tensors
 from headway.nn.kernels import kernel
@@ -153,10 +155,15 @@ class PreTrainedModel(nn.Module):
         else:
             chosen = source if config is None else locate(config, **places)
             kind = cls.config_class or PreTrainedConfig
-            settings = kind.from_dict({**read_config(chosen), "name_or_path": source.name})
+            settings = kind.from_dict({**kind.own_part(read_config(chosen)), "name_or_path": source.name})
         extra = cls._override(settings, kwargs)
         model = cls._unfilled(settings, *model_args, **extra)
-        weights = open_weights(source, variant=variant)
+        weights = open_weights(source, variant=variant, name=getattr(settings, "transformers_weights", None))
+        quantisation = getattr(settings, "quantization_config", None)
+        plain = dequantised(weights, quantisation, _dtype(dtype, settings), source.name)
+        if plain is not weights:  # nor will be what is saved
+            weights = plain
+            settings.__dict__.pop("quantization_config", None)
         loader = Loader(model, model.parts(), weights, source.name)
         report = loader.run()
         if report.mismatched and not ignore_mismatched_sizes:
@@ -169,6 +176,8 @@ class PreTrainedModel(nn.Module):
             model.generation_config = read_generation_config(source, settings)
         if report.new or report.mismatched:
             logger.warning("%s", report)
+        if isinstance(source, Folder) and source.find("adapter_config.json"):
+            logger.warning("The adapter in %s (adapter_config.json) is not applied.", source.name)
         if device_map is not None:
             model.to(_device(device_map))
         model.eval()
@@ -251,6 +260,7 @@ class PreTrainedModel(nn.Module):
         tensors = dict(stored_tensors(self, self.parts()) if state_dict is None else state_dict)
         values = self.config.to_dict()
         values |= {"architectures": [type(self).__name__], "dtype": str(self.dtype).removeprefix("torch.")}
+        values.pop("transformers_weights", None)  # the name of a file elsewhere
         config = type(self.config)(**{key: value for key, value in values.items() if key != "model_type"})
         with atomic_folder(Path(save_directory)) as folder:
             write_file(folder / "config.json", config.to_json_string().encode())
@@ -277,13 +287,14 @@ def fill_new(model: PreTrainedModel, report: LoadReport) -> None:
 
 
 def _dtype(
-    dtype: str | torch.dtype | None, config: PreTrainedConfig, weights: Mapping[str, Tensor] | None = None
+    dtype: str | torch.dtype | None, config: PreTrainedConfig, weights: Weights | None = None
 ) -> torch.dtype | None:
     """The type that ``dtype`` asks for; None leaves tensors as they are."""
     if dtype == "auto":
-        dtype = config.dtype
+        dtype = config.dtype.get("") if isinstance(config.dtype, dict) else config.dtype
         if dtype is None and weights is not None:
-            return next((weights[name].dtype for name in weights if weights[name].is_floating_point()), None)
+            kinds = (weights.dtype(name) for name in weights)
+            return next((kind for kind in kinds if kind.is_floating_point and kind.itemsize > 1), None)
     if dtype is None or isinstance(dtype, torch.dtype):
         return dtype
     found = getattr(torch, str(dtype).removeprefix("torch."), None)

@@ -19,8 +19,12 @@ SMALL = 128 << 20
 class Linear(nn.Linear):
     """``x @ weight.T + bias`` over the last axis."""
 
-    def reset_parameters(self) -> None:
-        """Leave the weights as they are."""
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        # Past nn.Linear and nn.Module.__setattr__: half of the modules of a model are these.
+        nn.Module.__init__(self)
+        self.__dict__.update(in_features=in_features, out_features=out_features)
+        self._parameters["weight"] = nn.Parameter(torch.empty(out_features, in_features))
+        self._parameters["bias"] = nn.Parameter(torch.empty(out_features)) if bias else None
 
 
 class Embedding(nn.Embedding):
@@ -90,15 +94,16 @@ def lay_out(model: nn.Module) -> None:
     module names as ``siblings`` come to lie side by side. Larger models keep their weights where they are, in the
     mapped file.
     """
-    layers = {id(m.weight): m for m in model.modules() if isinstance(m, Linear)}
-    tables = {id(m.weight) for m in model.modules() if isinstance(m, Embedding)}
+    modules = list(model.modules())
+    layers = {id(m.weight): m for m in modules if isinstance(m, Linear)}
     if sum(layer.weight.nbytes for layer in layers.values()) > SMALL:
         return
+    tables = {id(m.weight) for m in modules if isinstance(m, Embedding)}
     for key, layer in layers.items():
         # A table that is tied to a linear layer is read by rows.
         if key not in tables and layer.weight.device.type == "cpu":
             layer.weight.data = layer.weight.data.t().contiguous().t()
-    for module in model.modules():
+    for module in modules:
         siblings = {name: module._modules[name] for name in getattr(module, "siblings", ())}
         linear = all(isinstance(m, Linear) and m.weight.device.type == "cpu" for m in siblings.values())
         if linear and len({m.bias is None for m in siblings.values()}) == 1:  # type: ignore[union-attr]
