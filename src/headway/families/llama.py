@@ -76,4 +76,5 @@ def names(c: Any, layer: Mapping[Any, Any] = LAYER, question_prefix: str = "mode
     )
 
 
-register(Family(LlamaConfig, "Llama", architecture, partial(names, question_prefix="transformer")))
+llama_names = partial(names, question_prefix="transformer")
+register(Family(LlamaConfig, "Llama", architecture, llama_names))
