@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import log
+from math import inf, log
+from typing import ClassVar
 
 from headway.errors import ConfigError
 
@@ -207,7 +208,7 @@ class RoundedAlibi:
 
 Position = Rotary | RelativeBias | LayerBias | RelativeTable | Alibi | RoundedAlibi | GridBias
 
-# --- token mixers -------------------------------------------------------------------------------------------------
+# --- token mixers: each says whether a token sees only those before it, and the position that it names ------------
 
 
 @dataclass(frozen=True)
@@ -252,6 +253,12 @@ class Disentangled:
     separate: bool = False
     key_bias: bool = True
     dropout: float = 0.0
+    causal: ClassVar[bool] = False
+
+    @property
+    def position(self) -> RelativeTable:
+        """The table."""
+        return self.table
 
 
 @dataclass(frozen=True)
@@ -276,7 +283,33 @@ class LatentAttention:
     dropout: float = 0.0
 
 
-Mixer = Attention | LatentAttention | Disentangled
+@dataclass(frozen=True)
+class StateSpace:
+    """Mamba 2's mixer (Dao and Gu 2024, arXiv:2405.21060): each head writes tokens to a state, which decays.
+
+    The states have ``state`` channels beside those of the head; ``groups`` of heads share what they write to and read
+    from. Before that, a convolution sees the last ``kernel`` tokens. The length of a token's step is kept within
+    ``step_limits``; ``first_steps`` are the shortest and longest of a new model. ``norm`` acts on each group's gated
+    values. ``chunk`` tokens are mixed in one product, and states are handed on from chunk to chunk.
+    """
+
+    heads: int
+    head_width: int
+    state: int
+    groups: int
+    norm: RMSNorm
+    kernel: int = 4
+    chunk: int = 256
+    activation: str = "silu"
+    bias: bool = False
+    conv_bias: bool = True
+    step_limits: tuple[float, float] = (0.0, inf)
+    first_steps: tuple[float, float] = (0.001, 0.1)
+    causal: ClassVar[bool] = True
+    position: ClassVar[None] = None
+
+
+Mixer = Attention | LatentAttention | Disentangled | StateSpace
 
 # --- channel mixers -----------------------------------------------------------------------------------------------
 
@@ -390,6 +423,13 @@ class FirstPreNorm:
 
 
 @dataclass(frozen=True)
+class Float32PreNorm:
+    """``PreNorm`` with sums in float32, whatever the parameters are; the stack's last norm leads back."""
+
+    norm: RMSNorm
+
+
+@dataclass(frozen=True)
 class PostNorm:
     """``norm(x + f(x))`` for every part."""
 
@@ -437,15 +477,25 @@ class ScaledPreNorm:
     skip: float = 0.0
 
 
-Residual = PreNorm | FirstPreNorm | PostNorm | Sandwich | NormedResidual | Parallel | ParallelNorms | ScaledPreNorm
+Residual = (
+    PreNorm
+    | FirstPreNorm
+    | Float32PreNorm
+    | PostNorm
+    | Sandwich
+    | NormedResidual
+    | Parallel
+    | ParallelNorms
+    | ScaledPreNorm
+)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A token mixer, an optional look at a memory, and a channel mixer, each in a residual branch."""
+    """A token mixer, an optional look at a memory, and an optional channel mixer, each in a residual branch."""
 
     mixer: Mixer
-    mlp: ChannelMixer
+    mlp: ChannelMixer | None
     residual: Residual
     cross: Attention | None = None
     dropout: float = 0.0
@@ -563,6 +613,7 @@ class Stack:
     """Layers over an input. ``order`` names the layer run at each step where layers are shared.
 
     ``out`` is the width that a linear layer without bias brings the last states to (None: they keep ``width``).
+    ``records`` says which hidden states callers are shown before the last ones: the "inputs" of layers, or "outputs".
     """
 
     width: int
@@ -572,6 +623,7 @@ class Stack:
     order: tuple[int, ...] | None = None
     dropout: float = 0.0
     out: int | None = None
+    records: str = "inputs"
 
     def __post_init__(self) -> None:
         for layer in self.layers:
@@ -903,8 +955,7 @@ def positions_of(layers: Iterable[Layer | ConvolvedLayer]) -> tuple[Position, ..
     """The distinct positions that ``layers`` name, in order of first use: a stack computes each once a pass."""
     found: dict[Position, None] = {}
     for layer in layers:
-        mixer = mixer_of(layer)
-        position = mixer.table if isinstance(mixer, Disentangled) else mixer.position
+        position = mixer_of(layer).position
         if position is not None:
             found[position] = None
     return tuple(found)

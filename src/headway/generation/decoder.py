@@ -57,7 +57,7 @@ class Decoder:
         scores, trace = self.model.next_scores(ids, mask, self.cache, self.memory, self, every=every, **extra)
         if every:
             scores = scores[:, -count:]
-        if self.attentions:
+        if trace.attentions:
             self.recorded.attentions.append(tuple(trace.attentions))
             self.recorded.cross.append(tuple(trace.cross))
         if self.hidden:

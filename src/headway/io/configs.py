@@ -49,7 +49,16 @@ def read_config(source: Source) -> dict[str, Any]:
         if what:
             raise CheckpointError(f"{source.name!r} has no {source.config_name}: it is {what}.")
         source.require(source.config_name)
-    return values or {}
+    return {name: _with_floats(value) for name, value in (values or {}).items()}
+
+
+def _with_floats(value: Any) -> Any:
+    """``value`` with numbers that JSON has no word for in place of ``{"__float__": "Infinity"}``."""
+    if isinstance(value, dict):
+        if value.keys() == {"__float__"}:
+            return float(value["__float__"])
+        return {name: _with_floats(item) for name, item in value.items()}
+    return [_with_floats(item) for item in value] if isinstance(value, list) else value
 
 
 def _what_else(source: Source) -> str:

@@ -269,7 +269,7 @@ class FamilyModel(PreTrainedModel):
         return {
             "past_key_values": states.cache,
             "hidden_states": recorded(trace.hidden),
-            "attentions": recorded(trace.attentions),
+            "attentions": recorded(trace.attentions) or None,
             "cross_attentions": recorded(trace.cross) or None,
             "router_logits": recorded(trace.router),
         }

@@ -8,16 +8,16 @@ import torch
 from torch import nn
 
 from headway.config import PreTrainedConfig
-from headway.nn.layer import Scale
 from headway.nn.norm import LayerNorm, RMSNorm
 
 
 @torch.no_grad()
 def initialise(model: nn.Module, config: PreTrainedConfig, only: Collection[str] | None = None) -> None:
-    """Draw parameters anew: norms to what changes nothing, biases to zero, scales as their spec says, all else normal.
+    """Draw parameters anew: norms to what changes nothing, biases to zero, all else normal.
 
     The standard deviation is ``initializer_range`` or ``init_std``; where the config class has ``initializer_factor``
-    it is that over the square root of a linear layer's inputs, as T5 does.
+    it is that over the square root of a linear layer's inputs, as T5 does. A module that has ``new_values(name)`` says
+    itself what its own parameters begin with, or None where they are drawn as all others.
 
     Args:
         only: names of the parameters to draw; None draws all.
@@ -28,14 +28,15 @@ def initialise(model: nn.Module, config: PreTrainedConfig, only: Collection[str]
         for leaf, parameter in module.named_parameters(path, recurse=False):
             if only is not None and leaf not in only:
                 continue
-            if leaf.endswith("bias"):
+            own = module.new_values(leaf.rpartition(".")[2]) if hasattr(module, "new_values") else None
+            if own is not None:
+                parameter.copy_(own)
+            elif leaf.endswith("bias"):
                 parameter.zero_()
             elif isinstance(module, LayerNorm | RMSNorm):
                 parameter.fill_(module.neutral)
             elif isinstance(module, nn.LayerNorm):
                 parameter.fill_(1.0)
-            elif isinstance(module, Scale):
-                parameter.fill_(module.initial)
             elif factor is not None:
                 inputs = 1 if isinstance(module, nn.Embedding) else parameter.shape[-1]
                 parameter.normal_(0.0, factor * inputs**-0.5)

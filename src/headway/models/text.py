@@ -95,8 +95,7 @@ class TextModel(FamilyModel):
         if isinstance(backbone, spec.EncoderDecoder):
             return self.plan.parts == ("decoder",)
         assert not isinstance(backbone, spec.TwoTowers)
-        mixer = spec.mixer_of(backbone.stack.layers[0])
-        return not isinstance(mixer, spec.Disentangled) and mixer.causal
+        return all(spec.mixer_of(layer).causal for layer in backbone.stack.layers)
 
     def _caches(self, use_cache: bool | None) -> bool:
         if use_cache is None:

@@ -5,7 +5,7 @@ Importing the package enters every module in the table of builders.
 
 from headway.nn import embed, experts, layer, mlp, norm, patches, pool, stack
 from headway.nn.attention import standard
-from headway.nn.mixers import disentangled, latent
+from headway.nn.mixers import disentangled, latent, state_space
 from headway.nn.positions import absolute, alibi, bias, grid, rotary
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "rotary",
     "stack",
     "standard",
+    "state_space",
 ]

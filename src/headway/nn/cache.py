@@ -1,7 +1,8 @@
-"""What a decoder keeps of past tokens: the keys and values of each layer, and how many tokens each row has.
+"""What a decoder keeps of past tokens: keys and values of each layer or its state, and how many tokens each row has.
 
 A cache is the caller's and is never stored on a module. Rows are kept without their padding and end in the same
 column, so that new tokens of all rows are written in one go and the distance of two columns is that of two tokens.
+A layer whose mixer is a recurrence keeps a state of each row in place of its tokens.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ SLACK = 64
 
 
 class Cache:
-    """Keys and values of past tokens, growing as needed.
+    """Keys and values of past tokens, growing as needed, and states, which do not.
 
     ``len(cache)`` is the number of layers and ``cache[i]`` layer ``i``'s ``(keys, values)``, each
     ``[rows, heads, tokens, head_width]``; rows shorter than the longest begin with zeros, and a layer with a window
-    keeps no more tokens than it needs.
+    keeps no more tokens than it needs. A recurrent layer's are the two parts of its state, each ``[rows, ...]``.
 
     Args:
         capacity: tokens that memory is taken for at once, in place of growing.
@@ -35,7 +36,7 @@ class Cache:
         self.lengths: tuple[int, ...] | int = 0
         self.capacity = capacity
         self.cross: dict[int, tuple[Tensor, Tensor, Tensor | None]] = {}
-        self._layers: list[_Layer] = []
+        self._layers: list[_Layer | _State] = []
 
     def __len__(self) -> int:
         return len(self._layers)
@@ -50,14 +51,14 @@ class Cache:
     @property
     def nbytes(self) -> int:
         """Bytes of memory taken."""
-        return sum(layer.keys.nbytes + layer.values.nbytes for layer in self._layers)
+        return sum(layer.nbytes for layer in self._layers)
 
     def update(self, layer: int, keys: Tensor, values: Tensor, window: int | None = None) -> Row:
         """Append a pass's keys and values, dense ``[rows, heads, new, head_width]``; return all that are visible."""
         if layer == len(self._layers):
             self._layers.append(_Layer(keys, values, self.capacity, window))
             return keys, values
-        return self._layers[layer].append(keys, values)
+        return self._tokens_of(layer).append(keys, values)
 
     def update_packed(
         self, layer: int, keys: Tensor, values: Tensor, batch: Batch, window: int | None = None
@@ -69,7 +70,20 @@ class Cache:
             self._layers.append(_Layer(dense[0], dense[1], self.capacity, window))
             return list(zip(split_rows(keys, batch), split_rows(values, batch), strict=True))
         past = (self.lengths,) * batch.rows if isinstance(self.lengths, int) else self.lengths
-        return self._layers[layer].append_ragged(split_rows(keys, batch), split_rows(values, batch), past)
+        return self._tokens_of(layer).append_ragged(split_rows(keys, batch), split_rows(values, batch), past)
+
+    def state(self, layer: int, rows: int) -> Row | None:
+        """The state that a recurrent layer goes on from; None where nothing came before."""
+        if layer == len(self._layers):
+            return None
+        held = self._layers[layer].held()
+        if held[0].shape[0] != rows:
+            raise _other_rows(held[0].shape[0], rows)
+        return held
+
+    def set_state(self, layer: int, *parts: Tensor) -> None:
+        """Keep the state that a recurrent layer has come to, two tensors ``[rows, ...]``."""
+        self._layers[layer:layer + 1] = [_State(*parts)]
 
     def advance(self, batch: Batch) -> None:
         """Count the tokens of a finished pass."""
@@ -86,7 +100,7 @@ class Cache:
         """Take back the last tokens, so that the longest row keeps ``max_length``; negative: that many go.
 
         Raises:
-            InputError: a row has fewer tokens than are to go, or a layer with a window has let go what it would need.
+            InputError: a row has fewer tokens than are to go, or a layer has let go what it would need.
         """
         length = self.get_seq_length()
         going = -max_length if max_length < 0 else length - max_length
@@ -99,9 +113,19 @@ class Cache:
         left = [a - b for a, b in zip(old, counts, strict=True)]
         if min(left) < 0:
             raise InputError(f"Cannot take back {max(counts)} tokens: a row of the cache holds {min(old)}.")
+        if any(counts) and not self.can_take_back:
+            raise InputError(
+                "Tokens cannot be taken back from this cache, because layers keep one state of all tokens; keep a copy "
+                "of the cache (copy.deepcopy) from before them."
+            )
         for layer in self._layers:
             layer.take_back(counts, left)
         self.lengths = _counts(left)
+
+    @property
+    def can_take_back(self) -> bool:
+        """Can the last tokens be taken back? A state that has seen them cannot forget them."""
+        return not any(isinstance(layer, _State) for layer in self._layers)
 
     def select(self, rows: Tensor) -> None:
         """Make the cache one of ``rows``, indices into its rows; a row may be taken several times, or not at all."""
@@ -115,7 +139,33 @@ class Cache:
 
     @property
     def _rows(self) -> int:
-        return self._layers[0].keys.shape[0] if self._layers else 0
+        return self._layers[0].held()[0].shape[0] if self._layers else 0
+
+    def _tokens_of(self, layer: int) -> _Layer:
+        found = self._layers[layer]
+        assert isinstance(found, _Layer)
+        return found
+
+
+class _State:
+    """What one recurrent layer knows of each row's tokens."""
+
+    def __init__(self, *parts: Tensor) -> None:
+        self.parts = parts
+
+    @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in self.parts)
+
+    def held(self) -> Row:
+        first, second = self.parts
+        return first, second
+
+    def take_back(self, counts: Sequence[int], left: Sequence[int]) -> None:
+        """Nothing is taken back where there is a state."""
+
+    def select(self, rows: Tensor, longest: int) -> None:
+        self.parts = tuple(part[rows] for part in self.parts)
 
 
 class _Layer:
@@ -131,12 +181,13 @@ class _Layer:
     def held(self) -> Row:
         return self.keys[:, :, self.start : self.end], self.values[:, :, self.start : self.end]
 
+    @property
+    def nbytes(self) -> int:
+        return self.keys.nbytes + self.values.nbytes
+
     def append(self, keys: Tensor, values: Tensor) -> Row:
         if self.keys.shape[0] != keys.shape[0]:
-            raise InputError(
-                f"past_key_values holds {self.keys.shape[0]} rows, but the input has {keys.shape[0]}; pass a cache of "
-                "the same rows."
-            )
+            raise _other_rows(self.keys.shape[0], keys.shape[0])
         count = keys.shape[2]
         seen = self._seen(count)
         if self.end + count > self.keys.shape[2]:
@@ -216,6 +267,10 @@ def split_rows(x: Tensor, batch: Batch) -> list[Tensor]:
     """Packed ``[tokens, heads, width]`` to each row's ``[1, heads, n, width]``, as views."""
     assert batch.lengths is not None
     return [row.transpose(0, 1)[None] for row in x.split(batch.lengths)]
+
+
+def _other_rows(held: int, given: int) -> InputError:
+    return InputError(f"past_key_values holds {held} rows, but the input has {given}; pass a cache of the same rows.")
 
 
 def _counts(lengths: list[int]) -> tuple[int, ...] | int:

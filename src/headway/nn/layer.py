@@ -26,8 +26,8 @@ class Layer(nn.Module):
         self.attn_norm = build(norm, width)
         self.cross: Any = None if layer.cross is None else CrossAttention(layer.cross, width)
         self.cross_norm: Any = None if layer.cross is None else build(norm, width)
-        self.mlp = build(layer.mlp, width)
-        self.mlp_norm: Any = build(norm, width)
+        self.mlp: Any = None if layer.mlp is None else build(layer.mlp, width)
+        self.mlp_norm: Any = None if layer.mlp is None else build(norm, width)
         self.dropout = layer.dropout
 
     def drop(self, x: Tensor) -> Tensor:
@@ -42,7 +42,14 @@ class PreNormLayer(Layer):
         x = x + self.drop(self.attn(self.attn_norm(x), run))
         if self.cross is not None and run.memory is not None:
             x = x + self.drop(self.cross(self.cross_norm(x), run))
-        return x + self.drop(self.mlp(self.mlp_norm(x), run))
+        return x if self.mlp is None else x + self.drop(self.mlp(self.mlp_norm(x), run))
+
+
+class Float32PreNormLayer(PreNormLayer):
+    """``PreNormLayer`` whose sums are in float32; norms give the parameters' dtype."""
+
+    def forward(self, x: Tensor, run: Run) -> Tensor:
+        return super().forward(x.float(), run)
 
 
 class FirstPreNormLayer(PreNormLayer):
@@ -60,8 +67,9 @@ class PostNormLayer(Layer):
         x = self.attn_norm(x + self.drop(self.attn(x, run)))
         if self.cross is not None and run.memory is not None:
             x = self.cross_norm(x + self.drop(self.cross(x, run)))
-        normed: Tensor = self.mlp_norm(x + self.drop(self.mlp(x, run)))
-        return normed
+        if self.mlp is not None:
+            x = self.mlp_norm(x + self.drop(self.mlp(x, run)))
+        return x
 
 
 class SandwichLayer(Layer):
@@ -72,13 +80,13 @@ class SandwichLayer(Layer):
         norm = layer.residual.norm
         self.attn_out_norm = build(norm, width)
         self.cross_out_norm: Any = None if layer.cross is None else build(norm, width)
-        self.mlp_out_norm = build(norm, width)
+        self.mlp_out_norm: Any = None if layer.mlp is None else build(norm, width)
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         x = x + self.drop(self.attn_out_norm(self.attn(self.attn_norm(x), run)))
         if self.cross is not None and run.memory is not None:
             x = x + self.drop(self.cross_out_norm(self.cross(self.cross_norm(x), run)))
-        return x + self.drop(self.mlp_out_norm(self.mlp(self.mlp_norm(x), run)))
+        return x if self.mlp is None else x + self.drop(self.mlp_out_norm(self.mlp(self.mlp_norm(x), run)))
 
 
 class NormedResidualLayer(Layer):
@@ -90,6 +98,8 @@ class NormedResidualLayer(Layer):
         if self.cross is not None and run.memory is not None:
             x = self.cross_norm(x)
             x = x + self.drop(self.cross(x, run))
+        if self.mlp is None:
+            return x
         x = self.mlp_norm(x)
         return x + self.drop(self.mlp(x, run))
 
@@ -101,6 +111,8 @@ class ParallelNormsLayer(Layer):
         super().__init__(layer, width, positions)
         if layer.cross is not None:
             raise ConfigError("A layer whose parts stand side by side has no place for a memory; take PreNorm for it.")
+        if layer.mlp is None:
+            raise ConfigError("A layer without a channel mixer has nothing to stand side by side; take PreNorm for it.")
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         return x + self.drop(self.attn(self.attn_norm(x), run)) + self.drop(self.mlp(self.mlp_norm(x), run))
@@ -126,6 +138,10 @@ class Scale(nn.Module):
         self.weight = nn.Parameter(torch.empty(shape))
         self.initial = initial
 
+    def new_values(self, name: str) -> Tensor:
+        """Values of a new model."""
+        return torch.full(self.weight.shape, self.initial)
+
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weight
 
@@ -138,11 +154,14 @@ class ScaledPreNormLayer(Layer):
         assert isinstance(layer.residual, spec.ScaledPreNorm)
         if layer.cross is not None:
             raise ConfigError("A layer whose parts are scaled has no place for a memory; take PreNorm for it.")
-        self.attn_scale, self.mlp_scale = (Scale(layer.residual.initial, width) for _ in range(2))
+        self.attn_scale = Scale(layer.residual.initial, width)
+        self.mlp_scale: Any = None if layer.mlp is None else Scale(layer.residual.initial, width)
         self.skip = layer.residual.skip
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         x = x + self.skipped(self.attn_scale(self.drop(self.attn(self.attn_norm(x), run))), run)
+        if self.mlp is None:
+            return x
         return x + self.skipped(self.mlp_scale(self.drop(self.mlp(self.mlp_norm(x), run))), run)
 
     def skipped(self, x: Tensor, run: Run) -> Tensor:
@@ -158,6 +177,7 @@ class ScaledPreNormLayer(Layer):
 
 _ARRANGEMENTS: dict[type, type[Layer]] = {
     spec.PreNorm: PreNormLayer,
+    spec.Float32PreNorm: Float32PreNormLayer,
     spec.PostNorm: PostNormLayer,
     spec.Sandwich: SandwichLayer,
     spec.NormedResidual: NormedResidualLayer,

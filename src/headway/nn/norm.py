@@ -51,7 +51,7 @@ class BiasFreeLayerNorm(LayerNorm):
 
 @builds(spec.RMSNorm)
 class RMSNorm(nn.Module):
-    """``x / sqrt(mean(x ** 2) + eps) * weight``, the quotient in float32."""
+    """``x / sqrt(mean(x ** 2) + eps) * weight``, the quotient in float32, the product in the weight's dtype."""
 
     neutral = 1.0
 
@@ -62,9 +62,10 @@ class RMSNorm(nn.Module):
         self.eps = norm.eps
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.dtype == torch.float32:
-            return F.rms_norm(x, self.shape, self.weight, self.eps)
-        return self.weight * F.rms_norm(x.float(), self.shape, None, self.eps).to(x.dtype)
+        weight = self.weight
+        if x.dtype == weight.dtype == torch.float32:
+            return F.rms_norm(x, self.shape, weight, self.eps)
+        return weight * F.rms_norm(x.float(), self.shape, None, self.eps).to(weight.dtype)
 
 
 @builds(spec.ZeroCenteredRMSNorm)

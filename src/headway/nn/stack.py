@@ -42,6 +42,7 @@ class Stack(nn.Module):
         self.order = stack.order or tuple(range(len(stack.layers)))
         self.width = stack.width
         self.dropout = stack.dropout
+        self.records_outputs = stack.records == "outputs"
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         """From embedded tokens to states, in the layout of ``run.batch``."""
@@ -53,6 +54,8 @@ class Stack(nn.Module):
             if hidden is not None:
                 hidden.append(run.batch.unpack(x))
             x = layers[number](x, run)
+        if hidden is not None and self.records_outputs:
+            hidden[:] = *hidden[1:], run.batch.unpack(x)
         if self.norm is not None:
             x = self.norm(x)
         if self.project is not None:
