@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from transformers.models.auto import modeling_auto
 from transformers.models.falcon.modeling_falcon import FalconAttention
 
+from headway import spec
 from headway.config import PreTrainedConfig
 from headway.models.assemble import model_class
 from headway.models.encoder_decoder import EncoderDecoderModel
@@ -117,6 +118,10 @@ TINY: dict[str, Any] = {
     "qk_nope_head_dim": 6,
     "qk_rope_head_dim": 8,
     "v_head_dim": 5,
+    "state_size": 8,
+    "n_groups": 2,
+    "expand": 1,
+    "chunk_size": 4,
     "relative_attention_num_buckets": 8,
     "relative_attention_max_distance": 12,
     "projection_dim": 20,
@@ -171,6 +176,13 @@ class Cell:
             return True
         with torch.device("meta"):
             return bool(getattr(kind(kind.config_class(**self.values)), "is_causal", False))
+
+    @property
+    def attends(self) -> bool:
+        """Has the stack that writes attention weights to show?"""
+        backbone = families()[self.model_type].architecture(families()[self.model_type].config(**self.values))
+        stack = backbone.decoder if isinstance(backbone, spec.EncoderDecoder) else backbone.stack
+        return any(not isinstance(spec.mixer_of(layer), spec.StateSpace) for layer in stack.layers)
 
     @property
     def sees(self) -> bool:

@@ -177,6 +177,7 @@ NO_JUDGE = {
     "roberta-causal-lm": "it passes positions from 0 on, where the model's own count starts after the padding id",
     "camembert-causal-lm": "it does the same there",
     "with-memory": "it gives a decoder with cross-attention a cache that cannot hold it",
+    "mamba2-causal-lm-limits": "it keeps steps within their limits in its full passes alone",
     "deep-decoder": "it makes the decoder's cache as deep as the encoder",
 }
 

@@ -90,8 +90,8 @@ def test_given_positions(cell: Cell) -> None:
 
 
 # Families whose embeddings transformers multiplies by the mask, or whose positions it counts from it, so that it must
-# be one number a token.
-ONE_A_TOKEN = ("deberta", "deberta-v2", "esm", "bloom")
+# be one number a token, or that have no scores.
+ONE_A_TOKEN = ("deberta", "deberta-v2", "esm", "bloom", "mamba2")
 # Families whose own causal mask transformers adds to the one given.
 CAUSAL_BESIDES = ("gpt_neo",)
 

@@ -52,7 +52,7 @@ def test_recorded_where_the_encoder_alone_is_padded(cell: Cell, side: str) -> No
 
 
 @SIDES
-@every_cell(lambda cell: cell.task == "causal-lm" and cell.variant in ("plain", "window"))
+@every_cell(lambda cell: cell.task == "causal-lm" and cell.variant in ("plain", "window") and cell.attends)
 @torch.no_grad()
 def test_weights_of_a_chunk_after_a_padded_prompt(cell: Cell, side: str) -> None:
     """Each row's weights run over all its tokens that the layer keeps, and end in the last column."""
@@ -72,6 +72,17 @@ def test_weights_of_a_chunk_after_a_padded_prompt(cell: Cell, side: str) -> None
             assert_close(found[..., -shown:], expected[:, :, -count:, -shown:])
             assert not found[..., :-shown].any()
             assert not expected[:, :, -count:, :-shown].any()
+
+
+@every_cell(lambda cell: cell.task == "causal-lm" and cell.variant == "plain" and not cell.attends)
+@torch.no_grad()
+def test_weights_where_nothing_attends(cell: Cell) -> None:
+    """They are left out of the output, as of that of transformers."""
+    both, inputs = pair(cell), collate(make_rows(cell))
+    assert "attentions" not in both.ours(**inputs, output_attentions=True)
+    assert "attentions" not in both.oracle(**inputs, output_attentions=True)
+    written = both.ours.generate(**inputs, output_attentions=True, return_dict_in_generate=True, max_new_tokens=2)
+    assert "attentions" not in written
 
 
 @every_cell(lambda cell: cell.task == "base")

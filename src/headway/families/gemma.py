@@ -35,7 +35,7 @@ def attention(c: Any, theta: float = 10000.0, layer_type: str | None = None) -> 
     return replace(llama.attention(c, theta, layer_type), causal=not c.use_bidirectional_attention)
 
 
-def layer(c: Any, attention: spec.Attention, residual: type[spec.Residual]) -> spec.Layer:
+def layer(c: Any, attention: spec.Attention, residual: type[spec.PreNorm | spec.Sandwich]) -> spec.Layer:
     # Early files say "gelu" and mean its approximation.
     act = "gelu_pytorch_tanh" if c.hidden_act == "gelu" else c.hidden_act
     return spec.Layer(attention, spec.GatedMlp(c.intermediate_size, c.hidden_activation or act), residual(norm(c)))

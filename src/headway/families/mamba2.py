@@ -44,10 +44,13 @@ def architecture(c: Any) -> spec.Decoder:
             f"{c.num_heads} heads of {c.head_dim} channels are not {c.expand} times {c.hidden_size}; make num_heads * "
             "head_dim equal to expand * hidden_size."
         )
-    norm, low, high = spec.RMSNorm(c.layer_norm_epsilon), *c.time_step_limit
+    norm, (low, high) = spec.RMSNorm(c.layer_norm_epsilon), c.time_step_limit
     mixer = spec.StateSpace(
         *(c.num_heads, c.head_dim, c.state_size, c.n_groups, norm, c.conv_kernel, c.chunk_size, c.hidden_act),
-        *(c.use_bias, c.use_conv_bias, (low, high), (max(c.time_step_min, c.time_step_floor), c.time_step_max)),
+        bias=c.use_bias,
+        conv_bias=c.use_conv_bias,
+        step_limits=(low, high),
+        first_steps=(max(c.time_step_min, c.time_step_floor), c.time_step_max),
     )
     layer = spec.Layer(mixer, None, spec.Float32PreNorm(norm) if c.residual_in_fp32 else spec.PreNorm(norm))
     layers, embed = spec.repeat(layer, c.num_hidden_layers), spec.Embed(c.vocab_size, c.hidden_size)

@@ -329,18 +329,30 @@ def _guesser(
     model: Any, config: GenerationConfig, job: Job, given: dict[str, Any], callables: Callables
 ) -> Guesser | None:
     if config.prompt_lookup_num_tokens:
+        _check_takes_back(job.decoder)
         return PromptLookup(config.max_matching_ngram_size or 1)
     helper = callables.assistant_model
     if helper is None:
         return None
+    _check_takes_back(job.decoder)
     mine, its = (m.get_output_embeddings().weight.shape[0] for m in (model, helper))
     if mine != its:
         raise InputError(f"assistant_model knows {its} tokens and the model {mine}; the two must share a tokenizer.")
     plain = replace(config, use_cache=True, prompt_lookup_num_tokens=None, guidance_scale=None)
     inputs = {name: value for name, value in given.items() if name not in ("past_key_values", "encoder_outputs")}
     draft, _ = prepare(helper, plain, inputs, Callables(tokenizer=callables.tokenizer))
+    _check_takes_back(draft.decoder, " as the assistant")
     texts = [[token for token in row if token >= 0] for row in draft.ids.tolist()]
     return Draft(draft.decoder, texts, draft.scores)
+
+
+def _check_takes_back(decoder: Decoder, role: str = "") -> None:
+    if decoder.cache is not None and not decoder.cache.can_take_back:
+        instead = "choose another assistant_model" if role else "pass use_cache=False, or write without guesses"
+        raise InputError(
+            f"Wrong guesses are taken back, but {type(decoder.model).__name__}{role} keeps one state of all tokens, "
+            f"which cannot forget the last ones; {instead}."
+        )
 
 
 def _as_given(ids: Tensor, job: Job, source: Source) -> Tensor:

@@ -83,7 +83,7 @@ class Cache:
 
     def set_state(self, layer: int, *parts: Tensor) -> None:
         """Keep the state that a recurrent layer has come to, two tensors ``[rows, ...]``."""
-        self._layers[layer:layer + 1] = [_State(*parts)]
+        self._layers[layer : layer + 1] = [_State(*parts)]
 
     def advance(self, batch: Batch) -> None:
         """Count the tokens of a finished pass."""

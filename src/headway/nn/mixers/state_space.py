@@ -1,8 +1,8 @@
 """Mamba 2's mixer by state-space duality (Dao and Gu 2024, arXiv:2405.21060).
 
-A head's state ``h [head_width, state]`` follows ``h = exp(step * a) * h + step * x b^T``, and ``y = h c + d x`` is what
-is read of it. Unrolled over a chunk of tokens this is a product like that of attention, whose scores ``c b^T`` fade with
-distance; what came before the chunk is in the state. Single tokens after a past take the recurrence itself.
+A head's state ``h [head_width, state]`` follows ``h = exp(step * a) * h + step * x b^T``, and ``y = h c + d x`` is
+what is read of it. Unrolled over a chunk of tokens this is a product like that of attention, whose scores ``c b^T``
+fade with distance; what came before the chunk is in the state. Single tokens after a past take the recurrence itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class CausalConvolution(nn.Module):
         self.bias = nn.Parameter(torch.empty(channels)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[rows, kernel - 1 + tokens, channels]``, those before the first in front, to ``[rows, tokens, channels]``."""
+        """``[rows, tokens, channels]`` of ``x``, which has ``kernel - 1`` tokens more in front."""
         if x.shape[1] > self.weight.shape[2]:
             return F.conv1d(x.transpose(1, 2), self.weight, self.bias, groups=x.shape[2]).transpose(1, 2)
         one = (x * self.weight[:, 0].t()).sum(1, keepdim=True)
@@ -168,44 +168,41 @@ def one_token(x: Tensor, decay: Tensor, write: Tensor, read: Tensor, past: Tenso
 def in_chunks(
     x: Tensor, decay: Tensor, write: Tensor, read: Tensor, past: Tensor | None, chunk: int
 ) -> tuple[Tensor, Tensor]:
-    """The same for many tokens, as products over chunks of them.
+    """The same for many tokens, ``chunk`` at a time, so that memory grows with the length alone.
 
     Args:
         x: ``[rows, tokens, groups, heads, head_width]``; ``decay [rows, tokens, groups, heads]``; ``write`` and
             ``read [rows, tokens, groups, state]``.
         past: the state before the first token, or None.
-        chunk: tokens of a chunk.
 
     Returns:
         What is read, of the shape of ``x``, and the last state.
     """
-    rows, tokens, groups, heads, width = x.shape
-    size = min(chunk, tokens)
-    missing = -tokens % size
-    if missing:
-        x, decay, write, read = (F.pad(t, (0, 0) * (t.dim() - 2) + (0, missing)) for t in (x, decay, write, read))
-    # [rows, chunks, groups, ..., size, channels]; the heads of a group stand side by side in one product.
-    x = x.unflatten(1, (-1, size)).movedim(2, 4)
-    write, read = (t.unflatten(1, (-1, size)).transpose(2, 3) for t in (write, read))
-    total = decay.unflatten(1, (-1, size)).movedim(2, 4).cumsum(-1)
-    later = torch.ones(size, size, dtype=torch.bool, device=x.device).triu(1)
-    fading = (total[..., None] - total[..., None, :]).masked_fill_(later, -math.inf).exp()
-    y = (fading * (read @ write.transpose(-1, -2))[:, :, :, None]) @ x
-    # What each chunk adds to the state at its end.
-    left = (total[..., -1:] - total).exp()
-    added = (x * left[..., None]).transpose(-1, -2).flatten(3, 4) @ write
-    added = added.unflatten(3, (heads, width))
-    kept = total[..., -1].exp()[..., None, None]
-    state, before = added[:, 0] if past is None else torch.addcmul(added[:, 0], past, kept[:, 0]), [past]
-    for at in range(1, added.shape[1]):
-        before.append(state)
-        state = torch.addcmul(added[:, at], state, kept[:, at])
-    if past is None:
-        before = before[1:]
-    if before:
-        first = added.shape[1] - len(before)
-        entering = torch.stack(before, 1).flatten(3, 4)
-        seen = (read[:, first:] @ entering.transpose(-1, -2)).unflatten(-1, (heads, width)).movedim(-2, 3)
-        seen = seen * total[:, first:].exp()[..., None]
-        y = torch.cat((y[:, :first], y[:, first:] + seen), 1) if first else y + seen
-    return y.movedim(4, 2).flatten(1, 2)[:, :tokens], state
+    pieces, state = [], past
+    for at in range(0, x.shape[1], chunk):
+        here = slice(at, at + chunk)
+        y, state = one_chunk(x[:, here], decay[:, here], write[:, here], read[:, here], state)
+        pieces.append(y)
+    assert state is not None
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, 1), state
+
+
+def one_chunk(x: Tensor, decay: Tensor, write: Tensor, read: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The same for the tokens of a chunk, as products of matrices."""
+    count, (heads, width) = x.shape[1], x.shape[3:]
+    x, decay = x.movedim(1, 3), decay.movedim(1, 3)
+    write, read = write.transpose(1, 2), read.transpose(1, 2)
+    # What is left of each token at each later one. Decays between the two are summed as such: a difference of two sums
+    # from the beginning would be of their precision, not of its own.
+    fading = decay[..., None, :].expand(*decay.shape, count).triu(1).cumsum(-1)
+    earlier = torch.ones(count, count, dtype=torch.bool, device=x.device).tril_(-1)
+    fading = fading.masked_fill_(earlier, -math.inf).exp_()
+    y = (fading * (write @ read.transpose(-1, -2))[:, :, None]).transpose(-1, -2) @ x
+    # The heads of a group are written and read side by side, in one product.
+    state = ((x * fading[..., -1:]).transpose(-1, -2).flatten(2, 3) @ write).unflatten(2, (heads, width))
+    if past is not None:
+        left = decay.cumsum(-1).exp_()[..., None]
+        seen = (read @ past.flatten(2, 3).transpose(-1, -2)).unflatten(-1, (heads, width)).transpose(2, 3)
+        y = torch.addcmul(y, seen, left)
+        state = torch.addcmul(state, past, left[..., -1:, :])
+    return y.movedim(3, 1), state
