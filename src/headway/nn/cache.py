@@ -8,6 +8,7 @@ A layer whose mixer is a recurrence keeps a state of each row in place of its to
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,13 +37,14 @@ class Cache:
         self.lengths: tuple[int, ...] | int = 0
         self.capacity = capacity
         self.cross: dict[int, tuple[Tensor, Tensor, Tensor | None]] = {}
-        self._layers: list[_Layer | _State] = []
+        self._layers: list[Any] = []  # each a _Layer or a _State, as its mixer has it
 
     def __len__(self) -> int:
         return len(self._layers)
 
     def __getitem__(self, layer: int) -> Row:
-        return self._layers[layer].held()
+        found: Row = self._layers[layer].held()
+        return found
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Tokens held, of the longest row."""
@@ -58,7 +60,8 @@ class Cache:
         if layer == len(self._layers):
             self._layers.append(_Layer(keys, values, self.capacity, window))
             return keys, values
-        return self._tokens_of(layer).append(keys, values)
+        found: Row = self._layers[layer].append(keys, values)
+        return found
 
     def update_packed(
         self, layer: int, keys: Tensor, values: Tensor, batch: Batch, window: int | None = None
@@ -70,20 +73,21 @@ class Cache:
             self._layers.append(_Layer(dense[0], dense[1], self.capacity, window))
             return list(zip(split_rows(keys, batch), split_rows(values, batch), strict=True))
         past = (self.lengths,) * batch.rows if isinstance(self.lengths, int) else self.lengths
-        return self._tokens_of(layer).append_ragged(split_rows(keys, batch), split_rows(values, batch), past)
+        found: list[Row] = self._layers[layer].append_ragged(split_rows(keys, batch), split_rows(values, batch), past)
+        return found
 
     def state(self, layer: int, rows: int) -> Row | None:
         """The state that a recurrent layer goes on from; None where nothing came before."""
         if layer == len(self._layers):
             return None
-        held = self._layers[layer].held()
+        held: Row = self._layers[layer].held()
         if held[0].shape[0] != rows:
             raise _other_rows(held[0].shape[0], rows)
         return held
 
-    def set_state(self, layer: int, *parts: Tensor) -> None:
+    def set_state(self, layer: int, state: Row) -> None:
         """Keep the state that a recurrent layer has come to, two tensors ``[rows, ...]``."""
-        self._layers[layer : layer + 1] = [_State(*parts)]
+        self._layers[layer : layer + 1] = [_State(state)]
 
     def advance(self, batch: Batch) -> None:
         """Count the tokens of a finished pass."""
@@ -141,31 +145,25 @@ class Cache:
     def _rows(self) -> int:
         return self._layers[0].held()[0].shape[0] if self._layers else 0
 
-    def _tokens_of(self, layer: int) -> _Layer:
-        found = self._layers[layer]
-        assert isinstance(found, _Layer)
-        return found
-
 
 class _State:
     """What one recurrent layer knows of each row's tokens."""
 
-    def __init__(self, *parts: Tensor) -> None:
+    def __init__(self, parts: Row) -> None:
         self.parts = parts
 
     @property
     def nbytes(self) -> int:
-        return sum(part.nbytes for part in self.parts)
+        return self.parts[0].nbytes + self.parts[1].nbytes
 
     def held(self) -> Row:
-        first, second = self.parts
-        return first, second
+        return self.parts
 
     def take_back(self, counts: Sequence[int], left: Sequence[int]) -> None:
         """Nothing is taken back where there is a state."""
 
     def select(self, rows: Tensor, longest: int) -> None:
-        self.parts = tuple(part[rows] for part in self.parts)
+        self.parts = self.parts[0][rows], self.parts[1][rows]
 
 
 class _Layer:

@@ -121,7 +121,7 @@ class StateSpace(nn.Module):
         if batch.lengths is not None:
             y = y[batch.left_aligned_mask]
         if cache is not None:
-            cache.set_state(run.step, self._window(x, batch.lengths), state)
+            cache.set_state(run.step, (self._window(x, batch.lengths), state))
         return self.out_proj(self.norm(y, gate).to(gate.dtype))
 
     def _window(self, x: Tensor, lengths: tuple[int, ...] | None) -> Tensor:
