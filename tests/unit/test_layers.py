@@ -253,7 +253,7 @@ def test_arrangements_of_norms() -> None:
         assert sum("norm" in name for name, _ in built.named_parameters()) == norms
         attn, mlp = lambda y: built.attn(y, run), built.mlp  # noqa: B023
         match residual:
-            case spec.PreNorm:
+            case spec.PreNorm | spec.Float32PreNorm:
                 middle = x + attn(built.attn_norm(x))
                 expected = middle + mlp(built.mlp_norm(middle))
             case spec.FirstPreNorm:

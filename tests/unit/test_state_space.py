@@ -6,7 +6,7 @@ import copy
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -232,10 +232,16 @@ def test_states_and_keys_in_one_cache() -> None:
     assert cache.lengths == (10, 5)
 
 
-@pytest.mark.parametrize("residual", [spec.PreNorm, spec.PostNorm, spec.Sandwich, spec.Float32PreNorm])
+@pytest.mark.parametrize("residual", get_args(spec.Residual))
 @torch.no_grad()
 def test_layers_without_a_channel_mixer(residual: Any) -> None:
-    layer = build(spec.Layer(spec.Attention(2, 4), None, residual(spec.RMSNorm(1e-6))), 8, ())
+    described = spec.Layer(spec.Attention(2, 4), None, residual(spec.RMSNorm(1e-6)))
+    if residual in (spec.Parallel, spec.ParallelNorms):
+        with pytest.raises(ConfigError, match="has nothing to stand side by side; take PreNorm") as caught:
+            build(described, 8, ())
+        one_sentence(caught.value)
+        return
+    layer = build(described, 8, ())
     assert not [name for name, _ in layer.named_parameters() if "mlp" in name]
     for parameter in layer.parameters():
         parameter.normal_()
@@ -243,6 +249,10 @@ def test_layers_without_a_channel_mixer(residual: Any) -> None:
     match residual:
         case spec.PostNorm:
             expected = layer.attn_norm(x + layer.attn(x, run))
+        case spec.FirstPreNorm:
+            expected = x + layer.attn(x, run)
+        case spec.NormedResidual:
+            expected = layer.attn_norm(x) + layer.attn(layer.attn_norm(x), run)
         case spec.Sandwich:
             expected = x + layer.attn_out_norm(layer.attn(layer.attn_norm(x), run))
         case _:
