@@ -253,6 +253,8 @@ def test_layers_without_a_channel_mixer(residual: Any) -> None:
             expected = x + layer.attn(x, run)
         case spec.NormedResidual:
             expected = layer.attn_norm(x) + layer.attn(layer.attn_norm(x), run)
+        case spec.ScaledPreNorm:
+            expected = x + layer.attn_scale.weight * layer.attn(layer.attn_norm(x), run)
         case spec.Sandwich:
             expected = x + layer.attn_out_norm(layer.attn(layer.attn_norm(x), run))
         case _:
@@ -327,7 +329,7 @@ def test_what_does_not_fit() -> None:
         model_of()(input_ids=IDS, attention_mask=torch.ones(3, 1, 12, 12))
     with pytest.raises(ConfigError, match="4 heads cannot be shared out to 3 groups") as shared:
         model_of(n_groups=3)
-    with pytest.raises(ConfigError, match="make num_heads \\* head_dim equal to expand \\* hidden_size") as wide:
+    with pytest.raises(ConfigError, match="num_heads . head_dim is not expand . hidden_size") as wide:
         model_of(expand=2)
     for caught in (masked, shared, wide):
         one_sentence(caught.value)

@@ -40,10 +40,7 @@ class Mamba2Config(PreTrainedConfig):
 
 def architecture(c: Any) -> spec.Decoder:
     if c.num_heads * c.head_dim != c.expand * c.hidden_size:
-        raise ConfigError(
-            f"{c.num_heads} heads of {c.head_dim} channels are not {c.expand} times {c.hidden_size}; make num_heads * "
-            "head_dim equal to expand * hidden_size."
-        )
+        raise ConfigError("num_heads * head_dim is not expand * hidden_size, as it must be; change one of the four.")
     norm, (low, high) = spec.RMSNorm(c.layer_norm_epsilon), c.time_step_limit
     mixer = spec.StateSpace(
         *(c.num_heads, c.head_dim, c.state_size, c.n_groups, norm, c.conv_kernel, c.chunk_size, c.hidden_act),
