@@ -329,7 +329,7 @@ def test_what_does_not_fit() -> None:
         model_of()(input_ids=IDS, attention_mask=torch.ones(3, 1, 12, 12))
     with pytest.raises(ConfigError, match="4 heads cannot be shared out to 3 groups") as shared:
         model_of(n_groups=3)
-    with pytest.raises(ConfigError, match="num_heads . head_dim is not expand . hidden_size") as wide:
+    with pytest.raises(ConfigError, match=r"num_heads . head_dim is not expand . hidden_size") as wide:
         model_of(expand=2)
     for caught in (masked, shared, wide):
         one_sentence(caught.value)
