@@ -113,10 +113,11 @@ def _family_class(name: str) -> Any:
     configs = {family.config.__name__: family.config for family in families().values()}
     if name in configs:
         return configs[name]
-    from headway.models.assemble import class_names, model_class
+    from headway.models.assemble import class_names, find_class, model_class
 
-    if name in class_names():
-        return model_class(*class_names()[name])
+    found = find_class(name)
+    if found is not None:
+        return model_class(*found)
     raise AttributeError(
         f"module 'headway' has no attribute {name!r}.{did_you_mean(name, [*_HOME, *configs, *class_names()])}"
     )

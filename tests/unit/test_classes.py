@@ -15,7 +15,7 @@ from headway import BertConfig, PreTrainedModel
 from headway.auto import model as auto
 from headway.errors import ConfigError, InputError
 from headway.heads import HEADS
-from headway.models.assemble import class_names, model_class
+from headway.models.assemble import class_names, find_class, model_class
 from headway.models.plan import BASE, tasks_of
 from headway.registry import families
 from small import PAIRS, READERS, inputs_for, one_sentence, same_state, small_config, small_model
@@ -57,6 +57,7 @@ def test_every_class_by_name(name: str) -> None:
     assert kind.__module__ == "headway"
     assert pickle.loads(pickle.dumps(kind)) is kind
     model_type, task = class_names()[name]
+    assert find_class(name) == (model_type, task)
     assert kind is model_class(model_type, task)
 
 

@@ -68,6 +68,16 @@ def named_task(config: PreTrainedConfig, task: str) -> str:
     return task
 
 
+def find_class(name: str) -> tuple[str, str] | None:
+    """The family and task of the class called ``name``; only families that may have it are asked what they take."""
+    for family in families().values():
+        if name.startswith(family.title) or name in family.classes.values():
+            for task in (*tasks_of(family), BASE):
+                if class_name(family, task) == name:
+                    return family.model_type, task
+    return None
+
+
 @cache
 def class_names() -> dict[str, tuple[str, str]]:
     """Every class name to its family and task."""

@@ -123,13 +123,13 @@ def _task_of(model: Any, place: dict[str, Any]) -> str:
     """The task whose Auto class makes models like this one."""
     import headway
     from headway.auto.config import AutoConfig
-    from headway.models.assemble import class_names
+    from headway.models.assemble import find_class
 
     if isinstance(model, str | os.PathLike):
         names = AutoConfig.from_pretrained(model, **place).architectures or []
     else:
         names = [type(model).__name__]
-    heads = {class_names()[name][1] for name in names if name in class_names()}
+    heads = {found[1] for name in names if (found := find_class(name)) is not None}
     for task, kind in pipelines().items():
         if getattr(headway, kind.auto).task in heads:
             return task
