@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from headway import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
 )
-from headway.errors import ConfigError, HeadwayError, InputError, WeightsError
+from headway.errors import CheckpointError, ConfigError, HeadwayError, InputError, WeightsError
 from headway.models import pretrained
 from headway.models.assemble import model_class
 from small import PAIRS, inputs_for, one_sentence, same_state, small_checkpoint, small_config, small_model
@@ -638,3 +639,17 @@ def test_a_load_makes_each_module_without_values(bare: Path, monkeypatch: pytest
 
     monkeypatch.setattr(pretrained, "initialise", refuse)
     AutoModel.from_pretrained(bare)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_collection_is_left_as_it_was(tmp_path: Path, enabled: bool) -> None:
+    small_checkpoint(tmp_path, "bert")
+    (gc.enable if enabled else gc.disable)()
+    try:
+        AutoModel.from_pretrained(tmp_path)
+        assert gc.isenabled() == enabled
+        with pytest.raises(CheckpointError):
+            AutoModel.from_pretrained(tmp_path / "nowhere")
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable()

@@ -22,6 +22,7 @@ from headway.io.quantised import dequantised
 from headway.io.report import LoadReport
 from headway.io.save import save_weights
 from headway.io.weights import Weights, open_weights
+from headway.models.collection import collection_paused
 from headway.models.initialise import initialise
 from headway.models.load import Loader, Part, assign, stored_tensors
 from headway.nn.kernels import kernel
@@ -111,6 +112,7 @@ class PreTrainedModel(nn.Module):
         return model if dtype is None else model.to(dtype)
 
     @classmethod
+    @collection_paused()
     def from_pretrained(
         cls,
         pretrained_model_name_or_path: str | os.PathLike[str],
