@@ -10,7 +10,7 @@ import torch
 
 from headway import Cache
 from headway.errors import InputError
-from headway.nn.cache import SLACK
+from headway.nn.cached import SLACK
 from small import small_model
 
 DECODERS = ["gpt2", "llama", "mistral", "mixtral", "deepseek_v3"]

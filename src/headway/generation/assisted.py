@@ -12,7 +12,7 @@ from torch import Tensor
 
 from headway.generation.decoder import NOTHING, Decoder, right_aligned
 from headway.generation.job import Job, Written
-from headway.nn.cache import SLACK
+from headway.nn.cached import SLACK
 
 
 class Guesser(Protocol):

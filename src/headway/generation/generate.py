@@ -20,7 +20,7 @@ from headway.generation.guidance import Guidance
 from headway.generation.job import Job, Written
 from headway.generation.processors import LogitsProcessorList
 from headway.generation.sample import sample
-from headway.nn.cache import Cache
+from headway.nn.cache import Cache, QuantizedCache
 from headway.nn.run import Memory
 from headway.outputs import (
     GenerateBeamDecoderOnlyOutput,
@@ -114,8 +114,6 @@ def prepare(model: Any, config: GenerationConfig, given: dict[str, Any], callabl
     contrastive = config.contrastive
     wants = (bool(config.output_attentions), bool(config.output_hidden_states) or contrastive)
     cache = given.get("past_key_values")
-    if cache is None and config.use_cache:
-        cache = _cache(config)
     if model.task == "seq2seq-lm":
         job, source = _with_encoder(model, config, given, cache, wants)
     else:
@@ -136,10 +134,14 @@ def _check_head(model: Any) -> None:
         )
 
 
-def _cache(config: GenerationConfig) -> Cache:
-    if config.cache_implementation == "static" and config.max_new_tokens is not None:
-        return Cache(capacity=config.max_new_tokens)
-    return Cache()
+def _cache(given: Cache | None, config: GenerationConfig, width: int) -> Cache | None:
+    """The caller's cache, or a new one as ``config`` asks for it, for prompts of ``width`` tokens."""
+    if given is not None or not config.use_cache:
+        return given
+    if config.cache_implementation == "quantized":
+        return QuantizedCache()
+    static = config.cache_implementation == "static"
+    return Cache(capacity=(config.max_length or width + (config.max_new_tokens or 0)) if static else 0)
 
 
 def _decoder_only(
@@ -156,6 +158,7 @@ def _decoder_only(
         assert vectors is not None
         ids = torch.empty(vectors.shape[0], 0, dtype=torch.int64, device=vectors.device)
     _check_ids(ids, "input_ids", empty=vectors is not None)
+    cache = _cache(cache, config, ids.shape[1] if vectors is None else vectors.shape[1])
     decoder = Decoder(model, cache, None, *wants)
     types: Tensor | None = given.get("token_type_ids")
     if vectors is not None:
@@ -212,7 +215,7 @@ def _go_on(decoder: Decoder, rows: Tensor) -> Tensor:
 def _with_encoder(
     model: Any, config: GenerationConfig, given: dict[str, Any], cache: Cache | None, wants: tuple[bool, bool]
 ) -> tuple[Job, Source]:
-    decoder = Decoder(model, cache, None, *wants)
+    decoder = Decoder(model, None, None, *wants)
     encoder = model.encode(
         given.get("input_ids"),
         given.get("attention_mask"),
@@ -226,6 +229,7 @@ def _with_encoder(
     if ids is None:
         ids = _start(config, rows, encoder.x.device)
     _check_ids(ids, "decoder_input_ids")
+    decoder.cache = cache = _cache(cache, config, ids.shape[1])
     mask = given.get("decoder_attention_mask")
     history = _history(ids, mask, "decoder_")
     begun = cache is not None and len(cache)
