@@ -110,7 +110,7 @@ def prepare(model: Any, config: GenerationConfig, given: dict[str, Any], callabl
     Raises:
         InputError: inputs that do not fit each other, or nothing is left to write.
     """
-    _check_head(model)
+    check_head(model)
     contrastive = config.contrastive
     wants = (bool(config.output_attentions), bool(config.output_hidden_states) or contrastive)
     cache = given.get("past_key_values")
@@ -126,7 +126,7 @@ def prepare(model: Any, config: GenerationConfig, given: dict[str, Any], callabl
     return job, source
 
 
-def _check_head(model: Any) -> None:
+def check_head(model: Any) -> None:
     if getattr(model, "task", None) not in ("causal-lm", "seq2seq-lm"):
         raise InputError(
             f"{type(model).__name__} has no head that writes text; load the checkpoint with AutoModelForCausalLM or "
@@ -227,7 +227,7 @@ def _with_encoder(
     ids: Tensor | None = given.get("decoder_input_ids")
     rows = encoder.batch.rows
     if ids is None:
-        ids = _start(config, rows, encoder.x.device)
+        ids = starts_of(config, rows, encoder.x.device)
     _check_ids(ids, "decoder_input_ids")
     decoder.cache = cache = _cache(cache, config, ids.shape[1])
     mask = given.get("decoder_attention_mask")
@@ -237,7 +237,8 @@ def _with_encoder(
     return _job(decoder, history, scores), Source(ids, encoder)
 
 
-def _start(config: GenerationConfig, rows: int, device: torch.device) -> Tensor:
+def starts_of(config: GenerationConfig, rows: int, device: torch.device) -> Tensor:
+    """The id that a decoder begins with, ``[rows, 1]``."""
     start = config.decoder_start_token_id
     start = config.bos_token_id if start is None else start
     if start is None:
@@ -293,11 +294,11 @@ def _finish(job: Job, config: GenerationConfig, callables: Callables, encoder_id
             raise InputError("guidance_scale follows one text of each row, which beams are not; set num_beams=1.")
         own.insert(0, Guidance(config.guidance_scale, job, callables))
 
-    def processors(ids: Tensor, limits: Tensor, texts: Tensor) -> LogitsProcessorList:
-        return processors_for(config, ids, limits, texts, callables.prefix_allowed_tokens_fn, own)
+    def processors(ids: Tensor, limits: Tensor, texts: Tensor, first: int = 0) -> LogitsProcessorList:
+        return processors_for(config, ids, limits, texts, callables.prefix_allowed_tokens_fn, own, first)
 
     job.row_processors = lambda row: processors(
-        job.ids[row : row + 1], job.limits[row : row + 1], encoder_ids[row : row + 1]
+        job.ids[row : row + 1], job.limits[row : row + 1], encoder_ids[row : row + 1], row
     )
     if config.num_beams == 1:
         job.repeat(config.num_return_sequences or 1)

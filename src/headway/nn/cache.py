@@ -200,8 +200,8 @@ class QuantizedCache(Cache):
 
 def _joined(one: Cross, other: Cross) -> Cross:
     """Keys and values of two memories, rows of the second behind those of the first; all begin in column 0."""
-    longest = max(one[0].shape[2], other[0].shape[2])
-    alike = one[2] is None and other[2] is None and one[0].shape[2] == other[0].shape[2]
+    widths = [keys.shape[2] if mask is None else int(mask.sum(-1).max()) for keys, _, mask in (one, other)]
+    longest, alike = max(widths), one[2] is None and other[2] is None and widths[0] == widths[1]
     keys, values, mask = (
         torch.cat(pair) for pair in zip(_padded(*one, longest), _padded(*other, longest), strict=True)
     )
@@ -209,7 +209,7 @@ def _joined(one: Cross, other: Cross) -> Cross:
 
 
 def _padded(keys: Tensor, values: Tensor, mask: Tensor | None, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    more = width - keys.shape[2]
+    more = width - keys.shape[2]  # below zero where the longest rows are gone
     real = keys.new_ones(keys.shape[0], 1, 1, keys.shape[2], dtype=torch.bool) if mask is None else mask
     return F.pad(keys, (0, 0, 0, more)), F.pad(values, (0, 0, 0, more)), F.pad(real, (0, more))
 

@@ -47,12 +47,17 @@ class Memory:
         rows, width = one.rows + two.rows, max(one.width, two.width)
         if one.lengths is None and two.lengths is None and one.width == two.width:
             return Memory(torch.cat((self.states, other.states)), Batch(rows, width, one.device))
-        keeps = [
-            F.pad(torch.ones_like(m.states[..., 0], dtype=torch.bool) if m.batch.keep is None else m.batch.keep, (0, more))
-            for m, more in ((self, width - one.width), (other, width - two.width))
-        ]
-        packed = [m.states.flatten(0, 1) if m.batch.lengths is None else m.states for m in (self, other)]
+        keeps = [F.pad(memory._real, (0, width - memory.batch.width)) for memory in (self, other)]
+        packed = [m.states.flatten(0, 1) if m.batch.keep is None else m.states for m in (self, other)]
         return Memory(torch.cat(packed), Batch(rows, width, one.device, torch.cat(keeps)))
+
+    @property
+    def _real(self) -> Tensor:
+        """Boolean ``[rows, width]``: where there are states."""
+        batch = self.batch
+        if batch.keep is not None:
+            return batch.keep
+        return torch.ones(batch.rows, batch.width, dtype=torch.bool, device=batch.device)
 
 
 @dataclass
