@@ -123,6 +123,7 @@ def prepare(model: Any, config: GenerationConfig, given: dict[str, Any], callabl
     if mask is not None and mask.shape == encoder_ids.shape:
         encoder_ids = encoder_ids.masked_fill(mask == 0, NOTHING)
     _finish(job, config, callables, encoder_ids)
+    job.keeps_rows = cache is not None
     return job, source
 
 

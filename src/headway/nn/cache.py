@@ -117,7 +117,7 @@ class Cache:
             self.take_back((going,) * self._rows)
 
     def take_back(self, counts: Sequence[int]) -> None:
-        """Take back the last ``counts[row]`` tokens of each row."""
+        """Take back the last ``counts[row]`` tokens of each row; all or, with an error, none."""
         old = (self.lengths,) * len(counts) if isinstance(self.lengths, int) else self.lengths
         left = [a - b for a, b in zip(old, counts, strict=True)]
         if min(left) < 0:
@@ -127,6 +127,8 @@ class Cache:
                 "Tokens cannot be taken back from this cache, because layers keep one state of all tokens; keep a copy "
                 "of the cache (copy.deepcopy) from before them."
             )
+        for layer in self._layers:
+            layer.check_take_back(counts, left)
         for layer in self._layers:
             layer.take_back(counts, left)
         self.lengths = _counts(left)

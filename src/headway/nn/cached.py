@@ -93,14 +93,20 @@ class TokenLayer:
             self.read(*(part[row : row + 1, :, first:longest] for part in rooms)) for row, first in enumerate(firsts)
         ]
 
+    def check_take_back(self, counts: Sequence[int], left: Sequence[int]) -> None:
+        """See that the last ``counts[row]`` tokens of each row can go, so that it has ``left[row]``."""
+        if self.window is None:
+            return
+        for size, length in zip(self._sizes(counts, left), left, strict=True):
+            if size < min(length, self.window - 1):
+                raise InputError(
+                    f"Cannot take back {max(counts)} tokens: a layer with a window of {self.window} has let go of what "
+                    f"would be seen then; up to {SLACK} can be taken back."
+                )
+
     def take_back(self, counts: Sequence[int], left: Sequence[int]) -> None:
-        """Take back the last ``counts[row]`` tokens of each row, so that it has ``left[row]``."""
-        sizes = [min(length, self.end - count - self.start) for length, count in zip(left, counts, strict=True)]
-        if self.window is not None and any(a < min(b, self.window - 1) for a, b in zip(sizes, left, strict=True)):
-            raise InputError(
-                f"Cannot take back {max(counts)} tokens: a layer with a window of {self.window} has let go of what "
-                f"would be seen then; up to {SLACK} can be taken back."
-            )
+        """Take back what was checked."""
+        sizes = self._sizes(counts, left)
         end = self.end - min(counts)
         if len(set(counts)) > 1:
             moved = tuple(torch.zeros_like(part) for part in self.parts)
@@ -137,6 +143,10 @@ class TokenLayer:
             joined.append(new)
         self.parts = tuple(joined)
         self.start, self.end = 0, kept
+
+    def _sizes(self, counts: Sequence[int], left: Sequence[int]) -> list[int]:
+        """Columns of each row that hold tokens when its last ``counts[row]`` are gone."""
+        return [min(length, self.end - count - self.start) for length, count in zip(left, counts, strict=True)]
 
     def _columns(self, first: int) -> Row:
         return self.read(*(part[:, :, first : self.end] for part in self.parts))
