@@ -21,28 +21,11 @@ import headway
 from headway import Cache, GenerationConfig, InputError, QuantizedCache, TextIteratorStreamer, TextStreamer
 from headway.generation.streamers import AsyncTextIteratorStreamer
 from headway.generation.warpers import TopNSigmaLogitsWarper
-from small import small_model
+from small import WRITERS, small_model, writer
 
-WRITERS = [
-    *(("gpt2", "causal-lm"), ("llama", "causal-lm"), ("mistral", "causal-lm"), ("mixtral", "causal-lm")),
-    *(("t5", "seq2seq-lm"), ("bart", "seq2seq-lm")),
-]
 writers = pytest.mark.parametrize(("model_type", "task"), WRITERS)
 LENGTHS = (3, 8, 5)
 IDS = torch.randint(5, 60, (3, 12), generator=torch.Generator().manual_seed(5))
-
-
-def writer(model_type: str, task: str = "causal-lm", seed: int = 1, **values: Any) -> Any:
-    """A small model whose choices are clear: every parameter drawn wide."""
-    options = {"sliding_window": 4} if model_type in ("mistral", "mixtral") else {}
-    model = small_model(model_type, task, **options, **{"max_position_embeddings": 128, **values})
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(parameter + 0.3 * torch.randn(parameter.shape, generator=generator))
-    special = {"pad_token_id": 1, "bos_token_id": 3, "eos_token_id": 2, "decoder_start_token_id": 3}
-    model.generation_config = GenerationConfig(**special)
-    return model
 
 
 def padded(side: str, lengths: tuple[int, ...] = LENGTHS) -> dict[str, Tensor]:

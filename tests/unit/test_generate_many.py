@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from headway import GenerationConfig, InputError
 from headway.generation import many
-from small import one_sentence, small_model
-from test_generate import WRITERS, writer
+from small import WRITERS, one_sentence, small_model, writer
 
 writers = pytest.mark.parametrize(("model_type", "task"), WRITERS)
 GENERATOR = torch.Generator().manual_seed(11)
@@ -327,6 +326,7 @@ def test_a_bar_where_it_takes_long(monkeypatch: pytest.MonkeyPatch, capfd: pytes
         with monkeypatch.context() as patch:
             patch.setattr("sys.stderr", terminal := Terminal())
             patch.setattr(many, "LONG", long)
+            patch.setattr(many, "tqdm", tqdm)  # the hub's own is switched off in tests
             model.generate_many(PROMPTS, max_new_tokens=2, progress=progress)
         texts.append(terminal.text)
     assert "0/13" in texts[1]
