@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from headway.config import PreTrainedConfig
-from headway.heads.base import TEXT
 from headway.generation.config import GenerationConfig
+from headway.heads.base import TEXT
 from headway.models.assemble import model_class
 from headway.models.plan import BASE, tasks_of
 from headway.registry import families

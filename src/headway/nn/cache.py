@@ -122,11 +122,6 @@ class Cache:
         left = [a - b for a, b in zip(old, counts, strict=True)]
         if min(left) < 0:
             raise InputError(f"Cannot take back {max(counts)} tokens: a row of the cache holds {min(old)}.")
-        if any(counts) and not self.can_take_back:
-            raise InputError(
-                "Tokens cannot be taken back from this cache, because layers keep one state of all tokens; keep a copy "
-                "of the cache (copy.deepcopy) from before them."
-            )
         for layer in self._layers:
             layer.check_take_back(counts, left)
         for layer in self._layers:

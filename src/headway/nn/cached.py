@@ -207,6 +207,13 @@ class StateLayer:
     def copy(self) -> StateLayer:
         return StateLayer((self.parts[0].clone(), self.parts[1].clone()))
 
+    def check_take_back(self, counts: Sequence[int], left: Sequence[int]) -> None:
+        if any(counts):
+            raise InputError(
+                "Tokens cannot be taken back from this cache, because layers keep one state of all tokens; keep a copy "
+                "of the cache (copy.deepcopy) from before them."
+            )
+
     def take_back(self, counts: Sequence[int], left: Sequence[int]) -> None:
         """Nothing is taken back where there is a state."""
 
