@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from headway import GenerationConfig, InputError
 from headway.generation import many
-from small import WRITERS, one_sentence, small_model, writer
+from small import PAIRS, WRITERS, one_sentence, small_model, writer
 
 writers = pytest.mark.parametrize(("model_type", "task"), WRITERS)
 GENERATOR = torch.Generator().manual_seed(11)
@@ -81,6 +81,16 @@ def test_each_prompt_gives_what_it_gives_alone(model_type: str, task: str, strat
     expected = alone(model, PROMPTS, **asked)
     for tokens in (60, 10_000):
         assert lists(model.generate_many(PROMPTS, tokens=tokens, **asked)) == expected
+
+
+@pytest.mark.parametrize(("model_type", "task"), [pair for pair in PAIRS if pair[1] in ("causal-lm", "seq2seq-lm")])
+def test_every_family_that_writes(model_type: str, task: str) -> None:
+    """Whatever layers keep of the past, rows of it come and go."""
+    model = writer(model_type, task)
+    asked = {"max_new_tokens": 7, "eos_token_id": ENDS}
+    expected = alone(model, PROMPTS[:6], **asked)
+    assert lists(model.generate_many(PROMPTS[:6], tokens=70, **asked)) == expected
+    assert len(model.generate_many(PROMPTS[:6], tokens=70, cache_implementation="quantized", **asked)) == 6
 
 
 @writers
