@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from headway import GenerationConfig, InputError
+from headway import GenerationConfig, InputError, QuantizedCache
 from headway.generation import many
 from small import PAIRS, WRITERS, one_sentence, small_model, writer
 
@@ -63,6 +63,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "ends": {"eos_token_id": ENDS},
     "length": {"max_length": 24, "eos_token_id": ENDS},
     "penalised": {"repetition_penalty": 1.5, "no_repeat_ngram_size": 2, "min_new_tokens": 3, "eos_token_id": ENDS},
+    "static": {"cache_implementation": "static", "eos_token_id": ENDS},
     "by the prompt": {"encoder_repetition_penalty": 1.4, "min_length": 12, "forced_eos_token_id": 2},
     "beams": {"num_beams": 2, "num_return_sequences": 2, "eos_token_id": [2, *range(5, 60, 9)]},
     "contrastive": {"penalty_alpha": 0.6, "top_k": 3},
@@ -113,6 +114,18 @@ def test_rows_of_uneven_rooms_stay_in_the_budget(monkeypatch: pytest.MonkeyPatch
     model.generate_many([PROMPTS[0][:1] * n for n in (19, 2, 3, 4, 5, 1, 1, 2)], tokens=160, max_length=20)
     assert passes.held <= 160
     assert [rows for rows, _ in passes.shapes[:3]] == [8, 8, 7]
+
+
+@pytest.mark.parametrize("search", [{"num_beams": 3}, {"penalty_alpha": 0.6, "top_k": 4}, {"guidance_scale": 1.5}])
+@pytest.mark.parametrize(("model_type", "task"), [("gpt2", "causal-lm"), ("bart", "seq2seq-lm")])
+def test_the_budget_holds_batch_by_batch(
+    model_type: str, task: str, search: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = writer(model_type, task)
+    passes = Passes(model, monkeypatch)
+    model.generate_many(PROMPTS, tokens=250, max_new_tokens=6, **search)
+    assert passes.held <= 250
+    assert max(rows for rows, _ in passes.shapes) > search.get("num_beams", search.get("top_k", 1))
 
 
 def test_finished_rows_leave(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,9 +314,14 @@ def test_a_beginning_that_all_share_is_read_once(model_type: str, monkeypatch: p
         assert cache[0][0].shape[0] == 1
 
 
-def test_eight_bit_caches() -> None:
-    model = writer("gpt2")
+def test_eight_bit_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, kinds = writer("gpt2"), set()
+    original = many.prepare
+    monkeypatch.setattr(
+        many, "prepare", lambda *args: (found := original(*args), kinds.add(type(found[0].decoder.cache)))[0]
+    )
     found = model.generate_many(PROMPTS, cache_implementation="quantized", max_new_tokens=6, tokens=90)
+    assert kinds == {QuantizedCache}
     plain = model.generate_many(PROMPTS, max_new_tokens=1)
     assert [row[: len(first)].tolist() for row, first in zip(found, plain, strict=True)] == lists(plain)
 

@@ -20,7 +20,7 @@ from headway.generation.generate import Callables, check_head, generate, prepare
 from headway.generation.processors import LogitsProcessorList
 from headway.generation.stopping import MaxTimeCriteria, StoppingCriteriaList
 from headway.generation.waiting import Room, Waiting, texts_of
-from headway.nn.cache import Cache, QuantizedCache
+from headway.nn.cache import Cache
 
 # Rows are exchanged once one in so many is finished. An exchange copies the cache, which costs about as much as a few
 # steps, while a finished row costs its share of every step: exchanged one by one, a large batch would be copied all the
@@ -114,16 +114,13 @@ class Task:
         """Is the time of the whole call over?"""
         return self.clock is not None and self.clock(torch.empty(0), None)
 
-    def cache(self) -> Cache:
-        """A cache for a new batch."""
-        if self.prefix is not None:
-            return copy.deepcopy(self.prefix)
-        return QuantizedCache() if self.config.cache_implementation == "quantized" else Cache()
-
     def inputs(self, texts: list[Tensor]) -> dict[str, Tensor | Cache]:
         """What a model is given for a batch of ``texts``."""
         ids = right_aligned(texts)
-        return {"input_ids": ids.clamp(min=0), "attention_mask": (ids >= 0).long(), "past_key_values": self.cache()}
+        found: dict[str, Tensor | Cache] = {"input_ids": ids.clamp(min=0), "attention_mask": (ids >= 0).long()}
+        if self.prefix is not None:
+            found["past_key_values"] = copy.deepcopy(self.prefix)
+        return found
 
     def untouched(self, text: Tensor) -> Tensor:
         """The result of a prompt behind which nothing was written."""
@@ -174,6 +171,7 @@ class Rows:
         self.reading = GenerationConfig(
             max_length=config.max_length,
             max_new_tokens=config.max_new_tokens,
+            cache_implementation=config.cache_implementation,
             bos_token_id=config.bos_token_id,
             decoder_start_token_id=config.decoder_start_token_id,
         ).resolved()
@@ -282,10 +280,11 @@ def in_batches(task: Task, texts: list[Tensor], report: Report) -> list[Tensor]:
     """The same for searches that need the rows of a batch from beginning to end: beams, contrastive, guesses."""
     config, callables = task.config, task.callables
     copies = config.num_return_sequences or 1
+    each = max(config.num_beams or 1, copies, int(config.top_k or 1) if config.contrastive else 1)
     waiting = Waiting(texts, config, task.encodes, task.tokens)
     results: dict[int, list[Tensor]] = {}
     while waiting and not task.late:
-        numbers = waiting.take((), max(config.num_beams or 1, copies))
+        numbers = waiting.take((), each)
         inputs = task.inputs([texts[number] for number in numbers])
         allowed = callables.prefix_allowed_tokens_fn
         added = replace(callables, prefix_allowed_tokens_fn=_renumbered(allowed, numbers))
