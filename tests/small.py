@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from headway.config import PreTrainedConfig
+from headway.generation.config import GenerationConfig
 from headway.heads.base import TEXT
 from headway.models.assemble import model_class
 from headway.models.plan import BASE, tasks_of
@@ -61,6 +62,11 @@ EXTRA: dict[str, dict[str, Any]] = {
 OPTIONAL = ("embedding_size", "head_dim")
 # The families whose backbones read text and nothing else.
 READERS = [name for name, family in families().items() if isinstance(family.architecture(family.config()), TEXT)]
+# Families that write, and their heads for it.
+WRITERS = [
+    *(("gpt2", "causal-lm"), ("llama", "causal-lm"), ("mistral", "causal-lm"), ("mixtral", "causal-lm")),
+    *(("t5", "seq2seq-lm"), ("bart", "seq2seq-lm")),
+]
 PAIRS = [(name, task) for name, family in families().items() for task in (BASE, *tasks_of(family))]
 
 
@@ -84,6 +90,19 @@ def small_model(model_type: str, task: str = BASE, **overrides: Any) -> Any:
         for tensor in (*model.parameters(), *model.buffers()):
             if tensor.is_floating_point():
                 tensor.copy_(0.2 * torch.randn(tensor.shape, generator=generator) + (tensor.dim() == 1))
+    return model
+
+
+def writer(model_type: str, task: str = "causal-lm", seed: int = 1, **values: Any) -> Any:
+    """A small model whose choices are clear: every parameter drawn wide."""
+    options = {"sliding_window": 4} if model_type in ("mistral", "mixtral") else {}
+    model = small_model(model_type, task, **options, **{"max_position_embeddings": 128, **values})
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter + 0.3 * torch.randn(parameter.shape, generator=generator))
+    special = {"pad_token_id": 1, "bos_token_id": 3, "eos_token_id": 2, "decoder_start_token_id": 3}
+    model.generation_config = GenerationConfig(**special)
     return model
 
 

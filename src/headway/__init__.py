@@ -82,7 +82,7 @@ _HOMES = {
     ),
     "headway.io.report": ("LoadReport",),
     "headway.models.pretrained": ("PreTrainedModel", "PretrainedModel"),
-    "headway.nn.cache": ("Cache",),
+    "headway.nn.cache": ("Cache", "QuantizedCache"),
     "headway.outputs": ("ModelOutput",),
     "headway.pipelines": ("Pipeline", "pipeline"),
     "headway.registry": ("Family", "register"),

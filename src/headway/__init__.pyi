@@ -61,6 +61,7 @@ from headway.io.report import LoadReport as LoadReport
 from headway.models.pretrained import PreTrainedModel as PreTrainedModel
 from headway.models.pretrained import PretrainedModel as PretrainedModel
 from headway.nn.cache import Cache as Cache
+from headway.nn.cache import QuantizedCache as QuantizedCache
 from headway.outputs import ModelOutput as ModelOutput
 from headway.pipelines import Pipeline as Pipeline
 from headway.pipelines import pipeline as pipeline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import json
 import threading
@@ -17,31 +18,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import headway
-from headway import Cache, GenerationConfig, InputError, TextIteratorStreamer, TextStreamer
+from headway import Cache, GenerationConfig, InputError, QuantizedCache, TextIteratorStreamer, TextStreamer
 from headway.generation.streamers import AsyncTextIteratorStreamer
 from headway.generation.warpers import TopNSigmaLogitsWarper
-from small import small_model
+from small import WRITERS, small_model, writer
 
-WRITERS = [
-    *(("gpt2", "causal-lm"), ("llama", "causal-lm"), ("mistral", "causal-lm"), ("mixtral", "causal-lm")),
-    *(("t5", "seq2seq-lm"), ("bart", "seq2seq-lm")),
-]
 writers = pytest.mark.parametrize(("model_type", "task"), WRITERS)
 LENGTHS = (3, 8, 5)
 IDS = torch.randint(5, 60, (3, 12), generator=torch.Generator().manual_seed(5))
-
-
-def writer(model_type: str, task: str = "causal-lm", seed: int = 1, **values: Any) -> Any:
-    """A small model whose choices are clear: every parameter drawn wide."""
-    options = {"sliding_window": 4} if model_type in ("mistral", "mixtral") else {}
-    model = small_model(model_type, task, **options, **{"max_position_embeddings": 128, **values})
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(parameter + 0.3 * torch.randn(parameter.shape, generator=generator))
-    special = {"pad_token_id": 1, "bos_token_id": 3, "eos_token_id": 2, "decoder_start_token_id": 3}
-    model.generation_config = GenerationConfig(**special)
-    return model
 
 
 def padded(side: str, lengths: tuple[int, ...] = LENGTHS) -> dict[str, Tensor]:
@@ -184,6 +168,24 @@ def test_a_cache_goes_on_without_reading_again(model_type: str, side: str) -> No
     assert torch.equal(second, model.generate(ids, attention_mask=mask, **asked).sequences)
 
 
+@pytest.mark.parametrize("model_type", ["gpt2", "llama", "mistral"])
+@pytest.mark.parametrize("asked", [{}, {"repetition_penalty": 1.2}, {"prompt_lookup_num_tokens": 3}])
+def test_rows_that_end_early_stay_in_the_callers_cache(model_type: str, asked: dict[str, Any]) -> None:
+    """All rows are there after it, each with its text and not the padding behind it."""
+    model, cache = writer(model_type), Cache()
+    asked = {"max_new_tokens": 9, "eos_token_id": [2, 5, 9, 25], **asked}
+    ids = model.generate(IDS[:, :5], past_key_values=cache, **asked)
+    mask = torch.ones_like(ids)
+    texts = written(model, ids, 5)
+    for row, text in enumerate(texts):
+        mask[row, 5 + len(text) :] = 0
+    assert len({len(text) for text in texts}) > 1
+    assert all(4 + len(text) <= held <= 5 + len(text) for text, held in zip(texts, cache.lengths, strict=True))
+    ids, mask = torch.cat((ids, IDS[:, 9:]), 1), torch.cat((mask, torch.ones(3, 3, dtype=torch.int64)), 1)
+    found = model.generate(ids, attention_mask=mask, past_key_values=cache, **asked)
+    assert torch.equal(found, model.generate(ids, attention_mask=mask, **asked))
+
+
 def test_a_prefix_serves_many_prompts() -> None:
     model = writer("llama")
     prefix = IDS[:1, :6]
@@ -191,6 +193,34 @@ def test_a_prefix_serves_many_prompts() -> None:
     ids = torch.cat((prefix.expand(3, -1), IDS[:, 6:9]), 1)
     found = model.generate(ids, past_key_values=cache, max_new_tokens=6)
     assert torch.equal(found, model.generate(ids, max_new_tokens=6))
+    cache.select(torch.tensor([0]))
+    cache.crop(6)
+    assert torch.equal(found, model.generate(ids, past_key_values=copy.deepcopy(cache), max_new_tokens=6))
+    assert torch.equal(found, model.generate(ids, past_key_values=cache, max_new_tokens=6))
+
+
+@writers
+def test_eight_bit_caches_write_too(model_type: str, task: str) -> None:
+    """The first pass is exact; from then on the text is what the cache's numbers give."""
+    model = writer(model_type, task)
+    asked = {"cache_implementation": "quantized", "eos_token_id": None, "return_dict_in_generate": True}
+    output = model.generate(**padded("left"), max_new_tokens=6, **asked)
+    assert type(output.past_key_values) is QuantizedCache
+    cache = QuantizedCache()
+    again = model.generate(**padded("left"), max_new_tokens=6, past_key_values=cache, eos_token_id=None)
+    assert torch.equal(again, output.sequences)
+    plain = model.generate(**padded("left"), max_new_tokens=6, eos_token_id=None)
+    assert torch.equal(plain[:, :-5], again[:, :-5])
+    for search in ({"num_beams": 2}, {"penalty_alpha": 0.6, "top_k": 4}):
+        found = model.generate(**padded("left"), max_new_tokens=6, **{**asked, **search})
+        assert found.sequences.shape[0] == 3
+
+
+def test_a_static_cache_has_room_for_all() -> None:
+    model = writer("llama")
+    asked = {"eos_token_id": None, "cache_implementation": "static", "return_dict_in_generate": True}
+    cache = model.generate(IDS, max_new_tokens=20, **asked).past_key_values
+    assert cache.nbytes == 2 * 2 * 3 * 2 * 32 * 4 * 4
 
 
 def test_prompts_as_vectors_and_no_prompt() -> None:
@@ -218,11 +248,11 @@ def test_processors_and_criteria_of_the_callers() -> None:
     criteria = [lambda ids, scores, **kwargs: torch.tensor([ids.shape[1] >= 10] * 3)]
     assert model.generate(**padded("left"), stopping_criteria=criteria, eos_token_id=None).shape[1] == 10
     allowed = {0: [7, 8], 1: [9], 2: [10, 11]}
-    for beams in (1, 2):
+    for search in ({}, {"num_beams": 2}, {"prompt_lookup_num_tokens": 3}):
         found = model.generate(
             **padded("left"),
             max_new_tokens=4,
-            num_beams=beams,
+            **search,
             prefix_allowed_tokens_fn=lambda row, ids: allowed[row],
             eos_token_id=None,
         )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from headway.generation.decoder import NOTHING, Decoder, right_aligned
 from headway.generation.job import Job, Written
-from headway.nn.cache import SLACK
+from headway.nn.cached import SLACK
 
 
 class Guesser(Protocol):
@@ -36,11 +36,12 @@ def assisted(job: Job, guesser: Guesser) -> Written:
         if job.streamer is not None:
             for at in range(max(map(len, new))):
                 job.streamer.put(torch.tensor([tokens[at] if at < len(tokens) else NOTHING for tokens in new]))
-        if all(row.done for row in rows):
-            break
-        if scores.shape[1] > 1:
+        over = all(row.done for row in rows)
+        if job.keeps_rows or (scores.shape[1] > 1 and not over):
             # Of what was read, the last token of the text before and the right guesses stay.
             job.decoder.take_back([scores.shape[1] - len(tokens) for tokens in new])
+        if over:
+            break
         guesses = guesser(texts, most)
         size = 1 + max(map(len, guesses))
         block = [text[-1:] + guess for text, guess in zip(texts, guesses, strict=True)]

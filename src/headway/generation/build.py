@@ -21,6 +21,7 @@ def processors_for(
     encoder_ids: Tensor,
     allowed: Callable[[int, Tensor], Sequence[int]] | None = None,
     own: Sequence[Callable[[Tensor, Tensor], Tensor]] = (),
+    first: int = 0,
 ) -> p.LogitsProcessorList:
     """The processors of a call.
 
@@ -30,6 +31,7 @@ def processors_for(
         encoder_ids: an encoder's input, or the prompts.
         allowed: the caller's ``prefix_allowed_tokens_fn``.
         own: the caller's processors, which act after those of the config and before what sampling leaves out.
+        first: the number of the first row, for ``allowed``.
     """
     found, eos, width, beams = p.LogitsProcessorList(), config.eos_ids, ids.shape[1], config.num_beams or 1
     if config.sequence_bias:
@@ -55,7 +57,7 @@ def processors_for(
     if config.min_new_tokens and eos:
         found.append(p.MinNewTokensLengthLogitsProcessor(width, config.min_new_tokens, eos))
     if allowed is not None:
-        found.append(p.PrefixConstrainedLogitsProcessor(allowed, beams))
+        found.append(p.PrefixConstrainedLogitsProcessor(allowed, beams, first))
     if config.forced_bos_token_id is not None:
         found.append(p.ForcedBOSTokenLogitsProcessor(config.forced_bos_token_id))
     if config.forced_eos_token_id is not None:
@@ -72,6 +74,13 @@ def processors_for(
         begin = width if width > 1 or config.forced_bos_token_id is None else width + 1
         found.append(p.SuppressTokensAtBeginLogitsProcessor(config.begin_suppress_tokens, begin))
     found.extend(own)
+    found.extend(last_processors_for(config))
+    return found
+
+
+def last_processors_for(config: GenerationConfig) -> p.LogitsProcessorList:
+    """Those that act last and on scores alone: what leaves out unlikely tokens where they are drawn."""
+    found = p.LogitsProcessorList()
     if config.do_sample:
         found.extend(_warpers(config))
     if config.renormalize_logits:

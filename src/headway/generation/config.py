@@ -67,6 +67,8 @@ class GenerationConfig:
         presence_penalty, no_repeat_ngram_size, encoder_no_repeat_ngram_size, bad_words_ids, suppress_tokens,
         begin_suppress_tokens, forced_bos_token_id, forced_eos_token_id, sequence_bias,
         exponential_decay_length_penalty, remove_invalid_values, renormalize_logits: what changes scores.
+        cache_implementation: ``"dynamic"`` grows as needed, ``"static"`` takes all its memory at once, ``"quantized"``
+            keeps eight-bit numbers.
         extra: keys of a file that mean nothing here; kept and written back.
     """
 

@@ -74,6 +74,14 @@ class Decoder:
         if self.memory is not None:
             self.memory = self.memory.select(rows)
 
+    def join(self, other: Decoder) -> None:
+        """Go on with the rows of ``other`` too, behind the present ones; both have a cache."""
+        assert self.cache is not None
+        assert other.cache is not None
+        self.cache.join(other.cache)
+        if self.memory is not None:
+            self.memory = self.memory.join(other.memory)
+
     def take_back(self, counts: list[int]) -> None:
         """Forget the last ``counts[row]`` tokens of each row."""
         if not any(counts):

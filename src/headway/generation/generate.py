@@ -20,7 +20,7 @@ from headway.generation.guidance import Guidance
 from headway.generation.job import Job, Written
 from headway.generation.processors import LogitsProcessorList
 from headway.generation.sample import sample
-from headway.nn.cache import Cache
+from headway.nn.cache import Cache, QuantizedCache
 from headway.nn.run import Memory
 from headway.outputs import (
     GenerateBeamDecoderOnlyOutput,
@@ -110,12 +110,10 @@ def prepare(model: Any, config: GenerationConfig, given: dict[str, Any], callabl
     Raises:
         InputError: inputs that do not fit each other, or nothing is left to write.
     """
-    _check_head(model)
+    check_head(model)
     contrastive = config.contrastive
     wants = (bool(config.output_attentions), bool(config.output_hidden_states) or contrastive)
     cache = given.get("past_key_values")
-    if cache is None and config.use_cache:
-        cache = _cache(config)
     if model.task == "seq2seq-lm":
         job, source = _with_encoder(model, config, given, cache, wants)
     else:
@@ -125,10 +123,11 @@ def prepare(model: Any, config: GenerationConfig, given: dict[str, Any], callabl
     if mask is not None and mask.shape == encoder_ids.shape:
         encoder_ids = encoder_ids.masked_fill(mask == 0, NOTHING)
     _finish(job, config, callables, encoder_ids)
+    job.keeps_rows = cache is not None
     return job, source
 
 
-def _check_head(model: Any) -> None:
+def check_head(model: Any) -> None:
     if getattr(model, "task", None) not in ("causal-lm", "seq2seq-lm"):
         raise InputError(
             f"{type(model).__name__} has no head that writes text; load the checkpoint with AutoModelForCausalLM or "
@@ -136,10 +135,14 @@ def _check_head(model: Any) -> None:
         )
 
 
-def _cache(config: GenerationConfig) -> Cache:
-    if config.cache_implementation == "static" and config.max_new_tokens is not None:
-        return Cache(capacity=config.max_new_tokens)
-    return Cache()
+def _cache(given: Cache | None, config: GenerationConfig, width: int) -> Cache | None:
+    """The caller's cache, or a new one as ``config`` asks for it, for prompts of ``width`` tokens."""
+    if given is not None or not config.use_cache:
+        return given
+    if config.cache_implementation == "quantized":
+        return QuantizedCache()
+    static = config.cache_implementation == "static"
+    return Cache(capacity=(config.max_length or width + (config.max_new_tokens or 0)) if static else 0)
 
 
 def _decoder_only(
@@ -156,6 +159,7 @@ def _decoder_only(
         assert vectors is not None
         ids = torch.empty(vectors.shape[0], 0, dtype=torch.int64, device=vectors.device)
     _check_ids(ids, "input_ids", empty=vectors is not None)
+    cache = _cache(cache, config, ids.shape[1] if vectors is None else vectors.shape[1])
     decoder = Decoder(model, cache, None, *wants)
     types: Tensor | None = given.get("token_type_ids")
     if vectors is not None:
@@ -212,7 +216,7 @@ def _go_on(decoder: Decoder, rows: Tensor) -> Tensor:
 def _with_encoder(
     model: Any, config: GenerationConfig, given: dict[str, Any], cache: Cache | None, wants: tuple[bool, bool]
 ) -> tuple[Job, Source]:
-    decoder = Decoder(model, cache, None, *wants)
+    decoder = Decoder(model, None, None, *wants)
     encoder = model.encode(
         given.get("input_ids"),
         given.get("attention_mask"),
@@ -224,8 +228,9 @@ def _with_encoder(
     ids: Tensor | None = given.get("decoder_input_ids")
     rows = encoder.batch.rows
     if ids is None:
-        ids = _start(config, rows, encoder.x.device)
+        ids = starts_of(config, rows, encoder.x.device)
     _check_ids(ids, "decoder_input_ids")
+    decoder.cache = cache = _cache(cache, config, ids.shape[1])
     mask = given.get("decoder_attention_mask")
     history = _history(ids, mask, "decoder_")
     begun = cache is not None and len(cache)
@@ -233,7 +238,8 @@ def _with_encoder(
     return _job(decoder, history, scores), Source(ids, encoder)
 
 
-def _start(config: GenerationConfig, rows: int, device: torch.device) -> Tensor:
+def starts_of(config: GenerationConfig, rows: int, device: torch.device) -> Tensor:
+    """The id that a decoder begins with, ``[rows, 1]``."""
     start = config.decoder_start_token_id
     start = config.bos_token_id if start is None else start
     if start is None:
@@ -289,11 +295,11 @@ def _finish(job: Job, config: GenerationConfig, callables: Callables, encoder_id
             raise InputError("guidance_scale follows one text of each row, which beams are not; set num_beams=1.")
         own.insert(0, Guidance(config.guidance_scale, job, callables))
 
-    def processors(ids: Tensor, limits: Tensor, texts: Tensor) -> LogitsProcessorList:
-        return processors_for(config, ids, limits, texts, callables.prefix_allowed_tokens_fn, own)
+    def processors(ids: Tensor, limits: Tensor, texts: Tensor, first: int = 0) -> LogitsProcessorList:
+        return processors_for(config, ids, limits, texts, callables.prefix_allowed_tokens_fn, own, first)
 
     job.row_processors = lambda row: processors(
-        job.ids[row : row + 1], job.limits[row : row + 1], encoder_ids[row : row + 1]
+        job.ids[row : row + 1], job.limits[row : row + 1], encoder_ids[row : row + 1], row
     )
     if config.num_beams == 1:
         job.repeat(config.num_return_sequences or 1)

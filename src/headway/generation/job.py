@@ -26,6 +26,7 @@ class Job:
         limits: columns at which rows end, ``[rows]``; ``end`` is the largest.
         eos, pad: ids that end a row, and the id that stands behind its end.
         row_processors: those of one row by its number, for ways in which rows do not go together.
+        keeps_rows: rows stay in the cache when they are finished, since it is the caller's.
     """
 
     decoder: Decoder
@@ -40,6 +41,7 @@ class Job:
     row_processors: Callable[[int], LogitsProcessorList]
     streamer: Any = None
     generator: torch.Generator | None = None
+    keeps_rows: bool = False
 
     @property
     def width(self) -> int:

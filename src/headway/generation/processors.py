@@ -173,19 +173,21 @@ class PrefixConstrainedLogitsProcessor(LogitsProcessor):
 
     Args:
         num_beams: how many beams of one prompt stand one after the other; ``row`` counts prompts.
+        first: the number of the first prompt.
     """
 
-    def __init__(self, allowed: Callable[[int, Tensor], Sequence[int]], num_beams: int) -> None:
-        self.allowed, self.num_beams = allowed, num_beams
+    def __init__(self, allowed: Callable[[int, Tensor], Sequence[int]], num_beams: int, first: int = 0) -> None:
+        self.allowed, self.num_beams, self.first = allowed, num_beams, first
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         found = torch.full_like(scores, MINUS_INFINITY)
         for row, ids in enumerate(input_ids):
-            tokens = list(self.allowed(row // self.num_beams, ids[ids >= 0]))
+            number = self.first + row // self.num_beams
+            tokens = list(self.allowed(number, ids[ids >= 0]))
             if not tokens:
                 raise InputError(
-                    f"prefix_allowed_tokens_fn allows no token for row {row // self.num_beams}; return one id or more, "
-                    "such as the end of sequence."
+                    f"prefix_allowed_tokens_fn allows no token for row {number}; return one id or more, such as the "
+                    "end of sequence."
                 )
             found[row, tokens] = scores[row, tokens]
         return found

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 from torch import Tensor
 
+from headway.errors import InputError
 from headway.generation.decoder import NOTHING
 from headway.generation.job import Job, Written
 
@@ -17,8 +20,10 @@ def sample(job: Job) -> Written:
     written, done = Written(ids), torch.zeros(rows, dtype=torch.bool, device=ids.device)
     together = int(job.limits.min()) == end
     # Where only the end of sequence decides, rows that have reached it leave the batch.
-    leave = not (job.processors or job.stopping or job.streamer or config.do_sample or config.return_dict_in_generate)
+    follows = job.processors or job.stopping or job.streamer or config.do_sample or config.return_dict_in_generate
+    leave = not (follows or job.keeps_rows)
     live: Tensor | None = None
+    ends = job.limits
     scores, at = job.scores, job.width
     while True:
         processed = scores.float()
@@ -53,6 +58,8 @@ def sample(job: Job) -> Written:
                 done |= over
             else:
                 done[live] |= over
+            if job.keeps_rows:
+                ends = torch.where(done, ends.clamp(max=at), ends)
             count = int(done.sum())
             if count == rows:
                 break
@@ -61,5 +68,14 @@ def sample(job: Job) -> Written:
                 job.decoder.select(staying.nonzero()[:, 0])
                 live, tokens = (~done).nonzero()[:, 0], tokens[staying]
         scores = job.decoder.feed(tokens[:, None])
+    if job.keeps_rows:
+        _forget_padding(job, (at - 1 - ends).clamp(min=0).tolist())
     written.ids = ids[:, :at]
     return written
+
+
+def _forget_padding(job: Job, counts: list[int]) -> None:
+    """Leave in the caller's cache the text alone, without what was fed behind the end of a row."""
+    # Where a layer has let go of what was before, the padding stays in the cache, as text.
+    with contextlib.suppress(InputError):
+        job.decoder.take_back(counts)

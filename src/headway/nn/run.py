@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from headway.nn.batch import Batch
 from headway.nn.cache import Cache
@@ -39,6 +40,24 @@ class Memory:
         keep = batch.keep[rows]
         packed = Batch(len(rows), batch.width, batch.device, keep)
         return Memory(torch.cat([pieces[row] for row in rows.tolist()]), packed)
+
+    def join(self, other: Memory) -> Memory:
+        """A memory with the rows of ``other`` behind these."""
+        one, two = self.batch, other.batch
+        rows, width = one.rows + two.rows, max(one.width, two.width)
+        if one.lengths is None and two.lengths is None and one.width == two.width:
+            return Memory(torch.cat((self.states, other.states)), Batch(rows, width, one.device))
+        keeps = [F.pad(memory._real, (0, width - memory.batch.width)) for memory in (self, other)]
+        packed = [m.states.flatten(0, 1) if m.batch.keep is None else m.states for m in (self, other)]
+        return Memory(torch.cat(packed), Batch(rows, width, one.device, torch.cat(keeps)))
+
+    @property
+    def _real(self) -> Tensor:
+        """Boolean ``[rows, width]``: where there are states."""
+        batch = self.batch
+        if batch.keep is not None:
+            return batch.keep
+        return torch.ones(batch.rows, batch.width, dtype=torch.bool, device=batch.device)
 
 
 @dataclass
