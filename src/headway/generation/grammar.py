@@ -43,7 +43,7 @@ class JsonSchema(Grammar):
             text = json.dumps(values)
         except (TypeError, ValueError) as error:
             raise InputError(f"The schema {shown(schema)} is not JSON ({error}); give a dictionary.") from None
-        if not isinstance(values, Mapping | bool):
+        if not isinstance(values, Mapping):
             raise InputError(f"A JSON schema is a dictionary, not {shown(schema)}.")
         return text
 

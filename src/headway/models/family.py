@@ -178,8 +178,8 @@ class FamilyModel(PreTrainedModel):
             negative_prompt_ids: with ``guidance_scale``, prompts to keep away from.
             grammar: what is written follows it: a ``JsonSchema`` (or one as a dictionary), ``Regex``, ``Lark`` or
                 ``Choices``, or a list with one, or None, for each prompt. It needs the ``tokenizer`` and the extra
-                ``headway[grammar]``. A row ends where its grammar can only end; one that ``max_new_tokens`` or
-                another limit cuts short is the beginning of such a text.
+                ``headway[grammar]``. A row ends where its grammar can only end; one that ``max_new_tokens`` (20
+                where nobody says otherwise) or another limit cuts short is the beginning of such a text.
             **kwargs: fields of ``GenerationConfig`` such as ``max_new_tokens=50``, and inputs of the model:
                 ``input_ids``, ``attention_mask``, ``token_type_ids``, ``inputs_embeds``, ``past_key_values`` (a cache
                 to go on from; ``input_ids`` is then the whole text), ``decoder_input_ids``, ``encoder_outputs``.
