@@ -384,9 +384,11 @@ def test_guesses_change_nothing(name: str) -> None:
 
 
 def test_contrastive_search() -> None:
-    for text, done in written(Choices(["yes", "no", "maybe"]), "greedy", penalty_alpha=0.6, top_k=8):
-        assert done
-        assert text in ("yes", "no", "maybe")
+    """Also where fewer tokens are allowed than it looks at, and likeness counts for nearly all."""
+    for alpha in (0.6, 0.99):
+        for text, done in written(Regex("[ab]{12}"), "greedy", penalty_alpha=alpha, top_k=8, rows=8):
+            assert done
+            assert re.fullmatch("[ab]{12}", text)
 
 
 def test_guidance_and_penalties() -> None:
@@ -586,6 +588,10 @@ def test_what_is_no_grammar(made: Any, message: str) -> None:
         ({"min_new_tokens": 30, "penalty_alpha": 0.5, "top_k": 3}, "Every token is forbidden for row 0"),
         ({"min_new_tokens": 30, "remove_invalid_values": True}, None),
         ({"num_beams": 3, "num_return_sequences": 3}, "there are 2 texts that are not forbidden"),
+        (
+            {"num_beams": 4, "num_return_sequences": 3, "grammar": Choices(["jqj", "kzk"])},
+            "there are 2 texts that are not forbidden",
+        ),
     ],
 )
 def test_what_leaves_nothing_to_write(asked: dict[str, Any], message: str) -> None:
@@ -598,10 +604,11 @@ def test_what_leaves_nothing_to_write(asked: dict[str, Any], message: str) -> No
     assert message in str(error.value)
 
 
-def test_a_beam_that_cannot_go_on_is_given_up() -> None:
-    """ "ab" is forbidden by what is no grammar; beams that began so die, the others go on."""
+@pytest.mark.parametrize("asked", [{}, {"renormalize_logits": True}, {"do_sample": True, "eta_cutoff": 1e-30}])
+def test_a_beam_that_cannot_go_on_is_given_up(asked: dict[str, Any]) -> None:
+    """What is no part of the grammar forbids "xb"; beams that began so die, the others go on."""
     bad = [[tokenizer().convert_tokens_to_ids(char) for char in "xb"]]
-    for text, done in written(Lark('start: "xb" | "yc" | "zd"'), "beams", bad_words_ids=bad):
+    for text, done in written(Lark('start: "xb" | "yc" | "zd"'), "beams", bad_words_ids=bad, **asked):
         assert done
         assert text in ("yc", "zd")
 
