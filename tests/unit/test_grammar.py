@@ -564,6 +564,7 @@ def test_wrong_grammars(grammar: Any, message: str) -> None:
         (lambda: JsonSchema([1]), "A JSON schema is a dictionary, not [1]"),
         (lambda: Regex(re.compile("a")), "Regex takes its pattern as text"),  # type: ignore[arg-type]
         (lambda: Lark(5), "Lark takes its grammar as text, not 5"),  # type: ignore[arg-type]
+        (lambda: Lark(' {"type": "object"}'), "for a JSON schema use JsonSchema"),
         (lambda: Choices([]), "Choices takes a list of one text or more"),
         (lambda: Choices("yes"), "not 'yes'"),
         (lambda: Choices(["a", 1]), "not ['a', 1]"),  # type: ignore[list-item]

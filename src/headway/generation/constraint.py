@@ -102,8 +102,8 @@ class GrammarLogitsProcessor(LogitsProcessor):
             live = [(matcher, row) for matcher, row in live if not forced[row * len(forced) // len(scores)]]
         if not live:
             return scores
-        allowed = self._allowed(live, len(self._rows)).to(scores.device)
-        found = scores[:, : self._size].masked_fill(~allowed, MINUS_INFINITY)
+        allowed = self._allowed(live, len(self._rows), scores.device)
+        found = torch.where(allowed, scores[:, : self._size], MINUS_INFINITY)
         if self._size < scores.shape[1]:
             # Tokens of which the tokenizer knows nothing.
             rest = scores[:, self._size :].clone()
@@ -154,7 +154,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         """Read ``tokens``; is there more to come? A row that ended, by whatever, has tokens behind its end."""
         return matcher.try_consume_tokens(tokens) == len(tokens) and not (tokens and tokens[-1] in self._eos)
 
-    def _allowed(self, live: list[tuple[Any, int]], rows: int) -> Tensor:
+    def _allowed(self, live: list[tuple[Any, int]], rows: int, device: torch.device) -> Tensor:
         """Which tokens may follow, ``[rows, size]``; all in rows that are not ``live``."""
         bits = torch.full((rows, (self._size + 31) // 32 * 4), 255, dtype=torch.uint8)
         width = bits.shape[1]
@@ -166,7 +166,8 @@ class GrammarLogitsProcessor(LogitsProcessor):
         for matcher, _ in live:
             if matcher.is_error():
                 raise InputError(f"The grammar cannot be followed any further: {_said(matcher.get_error())}.")
-        return (bits[:, :, None] & torch.tensor(_BITS, dtype=torch.uint8)).flatten(1)[:, : self._size] != 0
+        each = torch.tensor(_BITS, dtype=torch.uint8, device=device)
+        return (bits.to(device)[:, :, None] & each).flatten(1)[:, : self._size] != 0
 
 
 def nothing_left(prompt: int) -> InputError:
@@ -186,7 +187,7 @@ def _need_llguidance() -> None:
         ) from error
 
 
-# Making a vocabulary ready takes up to a second: those of living tokenizers are kept.
+# Making a large vocabulary ready takes a while: those of living tokenizers are kept.
 _READY: weakref.WeakKeyDictionary[Any, dict[Any, tuple[Any, bool]]] = weakref.WeakKeyDictionary()
 
 

@@ -69,6 +69,8 @@ class Lark(Grammar):
 
     def __post_init__(self) -> None:
         _need_text(self.text, "Lark", "grammar")
+        if self.text.lstrip().startswith("{"):
+            raise InputError(f"{shown(self.text)} is no grammar in Lark's syntax; for a JSON schema use JsonSchema.")
 
 
 @dataclass(frozen=True)
