@@ -39,6 +39,7 @@ _HOMES = {
         "WeightsError",
     ),
     "headway.generation.config": ("GenerationConfig",),
+    "headway.generation.grammar": ("Choices", "Grammar", "JsonSchema", "Lark", "Regex"),
     "headway.generation.processors": (
         "EncoderNoRepeatNGramLogitsProcessor",
         "EncoderRepetitionPenaltyLogitsProcessor",

@@ -24,6 +24,11 @@ from headway.errors import MissingExtraError as MissingExtraError
 from headway.errors import TokenizerError as TokenizerError
 from headway.errors import WeightsError as WeightsError
 from headway.generation.config import GenerationConfig as GenerationConfig
+from headway.generation.grammar import Choices as Choices
+from headway.generation.grammar import Grammar as Grammar
+from headway.generation.grammar import JsonSchema as JsonSchema
+from headway.generation.grammar import Lark as Lark
+from headway.generation.grammar import Regex as Regex
 from headway.generation.processors import EncoderNoRepeatNGramLogitsProcessor as EncoderNoRepeatNGramLogitsProcessor
 from headway.generation.processors import EncoderRepetitionPenaltyLogitsProcessor as EncoderRepetitionPenaltyLogitsProcessor
 from headway.generation.processors import ExponentialDecayLengthPenalty as ExponentialDecayLengthPenalty

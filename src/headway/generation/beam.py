@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from headway.errors import InputError
+from headway.generation.constraint import nothing_left
 from headway.generation.job import Job, Written
 
 NEVER = -1.0e9  # the score of what is not there
@@ -25,7 +27,7 @@ def beam_search(job: Job) -> Written:
     first = torch.arange(prompts, device=device)[:, None] * beams
     running = job.ids.new_full((prompts, beams, end), job.pad)
     running[:, :, :width] = job.ids.view(prompts, beams, -1)
-    totals = torch.full((prompts, beams), NEVER, device=device)
+    totals = torch.full((prompts, beams), -torch.inf, device=device)
     totals[:, 0] = 0.0
     origins = torch.full((prompts, beams, end - width), -1, dtype=torch.int64, device=device)
     finished = Finished(running.clone(), torch.full_like(totals, NEVER), origins.clone())
@@ -43,7 +45,9 @@ def beam_search(job: Job) -> Written:
             written.scores.append(logs)
         sums = (logs.view(prompts, beams, vocabulary) + totals[:, :, None]).flatten(1)
         if config.do_sample:
-            chosen = job.draw(sums, min(wide, sums.shape[1]))
+            # Prompts that are done may have nothing left to draw.
+            some = sums.amax(1, keepdim=True) > -torch.inf
+            chosen = job.draw(torch.where(some, sums, 0.0), min(wide, sums.shape[1]))
             best = sums.gather(1, chosen)
         else:
             best, chosen = sums.topk(min(wide, sums.shape[1]))
@@ -58,20 +62,20 @@ def beam_search(job: Job) -> Written:
             flat = candidates[:, :, :at].flatten(0, 1)
             over = over | job.stopping(flat, written.scores).view(over.shape)
         # What goes on: the best that did not end.
-        kept, order = (best + over * NEVER).topk(beams)
+        kept, order = best.masked_fill(over, -torch.inf).topk(beams)
         running, origins = _rows_of(candidates, order), _rows_of(paths, order)
         parent, totals = parent.gather(1, order), kept
         # What is finished: of the best `beams`, those that ended.
         length = at - width
         ended = over & (torch.arange(over.shape[1], device=device) < beams)
         final = best / length**penalty
-        finished.add(candidates, torch.where(ended & going[:, None], final, NEVER), paths)
+        finished.add(candidates, torch.where(ended & going[:, None], final, -torch.inf), paths)
         going = going & _can_improve(job, finished, totals, length)
         if at == end or not bool(going.any()):
             break
         job.decoder.select((first + parent).flatten())
         scores = job.decoder.feed(running[:, :, at - 1].reshape(-1, 1))
-    return _result(job, finished, running, totals, origins, written, at)
+    return _result(job, finished, written)
 
 
 class Finished:
@@ -108,14 +112,21 @@ def _can_improve(job: Job, finished: Finished, totals: Tensor, length: int) -> T
     return better & ~finished.full if config.early_stopping is True else better
 
 
-def _result(
-    job: Job, finished: Finished, running: Tensor, totals: Tensor, origins: Tensor, written: Written, at: int
-) -> Written:
-    """The best of each prompt; where none has finished, the running ones."""
-    none = ~(finished.scores > NEVER / 2).any(1)
-    finished.ids[none], finished.origins[none] = running[none], origins[none]
-    finished.scores[none] = totals[none]
+def _result(job: Job, finished: Finished, written: Written) -> Written:
+    """The best of each prompt.
+
+    Raises:
+        InputError: there are fewer than are asked for, since all else is forbidden.
+    """
     count = job.config.num_return_sequences or 1
+    for prompt, found in enumerate((finished.scores > NEVER / 2).sum(1).tolist()):
+        if not found:
+            raise nothing_left(prompt)
+        if found < count:
+            raise InputError(
+                f"Of row {prompt} there are {found} texts that are not forbidden, fewer than "
+                f"num_return_sequences={count}; lower it."
+            )
     ids, paths = (x[:, :count].flatten(0, 1) for x in (finished.ids, finished.origins))
     lengths = job.width + (paths >= 0).sum(1)
     longest = int(lengths.max())

@@ -11,6 +11,7 @@ from headway.errors import InputError
 from headway.generation import processors as p
 from headway.generation import warpers as w
 from headway.generation.config import GenerationConfig
+from headway.generation.constraint import Constraint
 from headway.generation.stopping import MaxTimeCriteria, StoppingCriteriaList, StopStringCriteria
 
 
@@ -22,6 +23,7 @@ def processors_for(
     allowed: Callable[[int, Tensor], Sequence[int]] | None = None,
     own: Sequence[Callable[[Tensor, Tensor], Tensor]] = (),
     first: int = 0,
+    constraint: Constraint | None = None,
 ) -> p.LogitsProcessorList:
     """The processors of a call.
 
@@ -32,6 +34,7 @@ def processors_for(
         allowed: the caller's ``prefix_allowed_tokens_fn``.
         own: the caller's processors, which act after those of the config and before what sampling leaves out.
         first: the number of the first row, for ``allowed``.
+        constraint: the grammars of the prompts, which have the last word.
     """
     found, eos, width, beams = p.LogitsProcessorList(), config.eos_ids, ids.shape[1], config.num_beams or 1
     if config.sequence_bias:
@@ -74,6 +77,11 @@ def processors_for(
         begin = width if width > 1 or config.forced_bos_token_id is None else width + 1
         found.append(p.SuppressTokensAtBeginLogitsProcessor(config.begin_suppress_tokens, begin))
     found.extend(own)
+    if constraint is not None:
+        # A first token that is forced stands before the text, a last one is its end wherever it stands.
+        start = width + (width == 1 and config.forced_bos_token_id is not None)
+        forced_at = None if config.forced_eos_token_id is None else limits
+        found.append(constraint.processor(start, forced_at, alone=beams == 1))
     found.extend(last_processors_for(config))
     return found
 

@@ -38,7 +38,8 @@ def contrastive_search(job: Job) -> Written:
         following = job.decoder.feed(candidates.reshape(-1, 1))
         new = F.normalize(job.decoder.recorded.hidden[-1][-1][:, -1].float(), dim=-1).view(rows, width, -1)
         likeness = (new @ states.transpose(1, 2)).masked_fill(~real[:, None], -1.0).amax(-1)
-        best = ((1 - alpha) * likely - alpha * likeness).argmax(-1)
+        forbidden = processed.gather(1, candidates).isneginf()
+        best = ((1 - alpha) * likely - alpha * likeness).masked_fill(forbidden, -torch.inf).argmax(-1)
         job.decoder.select(first * width + best)
         tokens = candidates.gather(1, best[:, None])[:, 0]
         tokens = torch.where(done, job.pad, tokens)

@@ -14,8 +14,10 @@ from headway.generation.assisted import Draft, Guesser, PromptLookup, assisted
 from headway.generation.beam import beam_search
 from headway.generation.build import criteria_for, processors_for
 from headway.generation.config import NAMES, GenerationConfig
+from headway.generation.constraint import Constraint
 from headway.generation.contrastive import contrastive_search
 from headway.generation.decoder import NOTHING, Decoder, right_aligned
+from headway.generation.grammar import grammars_of
 from headway.generation.guidance import Guidance
 from headway.generation.job import Job, Written
 from headway.generation.processors import LogitsProcessorList
@@ -48,6 +50,7 @@ class Callables:
     generator: torch.Generator | None = None
     negative_prompt_ids: Tensor | None = None
     negative_prompt_attention_mask: Tensor | None = None
+    grammar: Any = None
 
 
 def settings(
@@ -289,21 +292,32 @@ def _finish(job: Job, config: GenerationConfig, callables: Callables, encoder_id
     if job.streamer is not None and (config.num_beams or 1) > 1:
         raise InputError("A streamer shows tokens as they are chosen, beams are so at the end alone; set num_beams=1.")
 
+    constraint = None
+    if callables.grammar is not None:
+        grammars, spaced = grammars_of(callables.grammar, rows), job.decoder.memory is not None and width == 1
+        constraint = Constraint(grammars, callables.tokenizer, eos, job.scores.shape[-1], spaced)
     own = [_shown(processor, job.pad) for processor in callables.logits_processor or ()]
     if config.guidance_scale not in (None, 1.0):
         if (config.num_beams or 1) > 1:
             raise InputError("guidance_scale follows one text of each row, which beams are not; set num_beams=1.")
         own.insert(0, Guidance(config.guidance_scale, job, callables))
 
-    def processors(ids: Tensor, limits: Tensor, texts: Tensor, first: int = 0) -> LogitsProcessorList:
-        return processors_for(config, ids, limits, texts, callables.prefix_allowed_tokens_fn, own, first)
+    def processors(
+        ids: Tensor, limits: Tensor, texts: Tensor, constraint: Constraint | None, first: int = 0
+    ) -> LogitsProcessorList:
+        allowed = callables.prefix_allowed_tokens_fn
+        return processors_for(config, ids, limits, texts, allowed, own, first, constraint)
 
     job.row_processors = lambda row: processors(
-        job.ids[row : row + 1], job.limits[row : row + 1], encoder_ids[row : row + 1], row
+        job.ids[row : row + 1],
+        job.limits[row : row + 1],
+        encoder_ids[row : row + 1],
+        constraint and constraint.of(row),
+        row,
     )
     if config.num_beams == 1:
         job.repeat(config.num_return_sequences or 1)
-    job.processors = processors(job.ids, job.limits, encoder_ids)
+    job.processors = processors(job.ids, job.limits, encoder_ids, constraint)
     job.stopping = criteria_for(config, width, callables.tokenizer, callables.stopping_criteria or ())
     if job.streamer is not None:
         job.streamer.put(job.ids.cpu())

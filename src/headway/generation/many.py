@@ -15,8 +15,11 @@ from torch import Tensor
 from headway.errors import InputError
 from headway.generation.build import criteria_for, last_processors_for, processors_for
 from headway.generation.config import GenerationConfig
+from headway.generation.constraint import Constraint
 from headway.generation.decoder import Decoder, right_aligned
 from headway.generation.generate import Callables, check_head, generate, prepare, starts_of
+from headway.generation.grammar import grammars_of
+from headway.generation.job import Job
 from headway.generation.processors import LogitsProcessorList
 from headway.generation.stopping import MaxTimeCriteria, StoppingCriteriaList
 from headway.generation.waiting import Room, Waiting, texts_of
@@ -180,6 +183,7 @@ class Rows:
         self.rows: list[Row] = []
         self.decoder: Decoder | None = None
         self.scores = torch.empty(0)
+        self.constraint: Constraint | None = None
 
     def write(self) -> list[Tensor]:
         """The written texts, in the order of the prompts."""
@@ -251,12 +255,20 @@ class Rows:
             return
         inputs = self.task.inputs([self.texts[number] for number in numbers])
         job, _ = prepare(self.task.model, self.reading, inputs, Callables())
+        if self.task.callables.grammar is not None and self.constraint is None:
+            self.constraint = self._follow(job)
         self.rows += [self._row(number, ids) for number, ids in zip(numbers, job.ids, strict=True)]
         if self.decoder is None:
             self.decoder, self.scores = job.decoder, job.scores
         else:
             self.decoder.join(job.decoder)
             self.scores = torch.cat((self.scores, job.scores))
+
+    def _follow(self, job: Job) -> Constraint:
+        """What makes all texts follow their grammars."""
+        asked, eos = self.task.callables, self.task.config.eos_ids
+        grammars = grammars_of(asked.grammar, len(self.texts) // self.copies)
+        return Constraint(grammars, asked.tokenizer, eos, job.scores.shape[-1], self.task.encodes and job.width == 1)
 
     def _row(self, number: int, ids: Tensor) -> Row:
         ids, callables, room = ids[ids >= 0], self.task.callables, self.waiting.room(number)
@@ -268,6 +280,7 @@ class Rows:
             callables.prefix_allowed_tokens_fn,
             callables.logits_processor or (),
             number // self.copies,
+            self.constraint and self.constraint.of(number // self.copies),
         )
         stopping = criteria_for(self.own, len(ids), callables.tokenizer, callables.stopping_criteria or ())
         return Row(number, ids.tolist(), room, processors, stopping)
@@ -288,6 +301,9 @@ def in_batches(task: Task, texts: list[Tensor], report: Report) -> list[Tensor]:
         inputs = task.inputs([texts[number] for number in numbers])
         allowed = callables.prefix_allowed_tokens_fn
         added = replace(callables, prefix_allowed_tokens_fn=_renumbered(allowed, numbers))
+        if callables.grammar is not None:
+            grammars = grammars_of(callables.grammar, len(texts))
+            added.grammar = [grammars[number] for number in numbers]
         found = generate(task.model, None, config, inputs, added)
         width = 1 if task.encodes else max(len(texts[number]) for number in numbers)
         for number, rows in zip(numbers, found.split(copies), strict=True):

@@ -281,7 +281,8 @@ class LogitNormalization(LogitsProcessor):
     """Makes scores log-probabilities again."""
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        return scores.log_softmax(-1)
+        # Where nothing is allowed, nothing becomes so.
+        return scores.log_softmax(-1).masked_fill(scores.isneginf(), MINUS_INFINITY)
 
 
 def _for_rows(encoder_ids: Tensor, scores: Tensor) -> Tensor:

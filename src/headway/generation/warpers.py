@@ -94,7 +94,7 @@ class EtaLogitsWarper(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         probabilities = scores.softmax(-1)
-        entropy = torch.distributions.Categorical(logits=scores).entropy()
+        entropy = torch.distributions.Categorical(logits=scores, validate_args=False).entropy()
         bound = torch.clamp(self.epsilon**0.5 * (-entropy).exp(), max=self.epsilon)[:, None]
         return _keep(scores, probabilities < bound, self.least)
 

@@ -158,6 +158,7 @@ class FamilyModel(PreTrainedModel):
         generator: torch.Generator | None = None,
         negative_prompt_ids: Tensor | None = None,
         negative_prompt_attention_mask: Tensor | None = None,
+        grammar: Any = None,
         **kwargs: Any,
     ) -> Any:
         """Write text after prompts.
@@ -174,9 +175,13 @@ class FamilyModel(PreTrainedModel):
             prefix_allowed_tokens_fn: from a row's number and its ids to the ids that may follow.
             streamer: gets tokens as they are written, such as a ``TextStreamer``.
             assistant_model: a smaller model that guesses; the text is greedy's own.
-            tokenizer: reads the text where ``stop_strings`` are looked for.
+            tokenizer: reads the text where ``stop_strings`` are looked for or a ``grammar`` is followed.
             generator: what sampling draws from; with the same seed it draws the same.
             negative_prompt_ids: with ``guidance_scale``, prompts to keep away from.
+            grammar: what is written follows it: a ``JsonSchema`` (or one as a dictionary), ``Regex``, ``Lark`` or
+                ``Choices``, or a list with one, or None, for each prompt. It needs the ``tokenizer`` and the extra
+                ``headway[grammar]``. A row ends where its grammar can only end; one that ``max_new_tokens`` (20
+                where nobody says otherwise) or another limit cuts short is the beginning of such a text.
             **kwargs: fields of ``GenerationConfig`` such as ``max_new_tokens=50``, and inputs of the model:
                 ``input_ids``, ``attention_mask``, ``token_type_ids``, ``inputs_embeds``, ``past_key_values`` (a cache
                 to go on from; ``input_ids`` is then the whole text), ``decoder_input_ids``, ``encoder_outputs``.
@@ -198,6 +203,7 @@ class FamilyModel(PreTrainedModel):
             generator,
             negative_prompt_ids,
             negative_prompt_attention_mask,
+            grammar,
         )
         if isinstance(inputs, list | tuple):
             return self._generate_many(inputs, generation_config, added, **kwargs)

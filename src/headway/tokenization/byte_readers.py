@@ -9,6 +9,7 @@ from tokenizers import Tokenizer as Backend
 
 from headway.errors import TokenizerError
 from headway.io.files import read_object
+from headway.tokenization.byte_vocabulary import ALPHABET
 from headway.tokenization.forms import Form
 from headway.tokenization.frames import Ends, surround
 from headway.tokenization.reading import Built, Files, contents, mark, present
@@ -23,10 +24,6 @@ _TEKKEN_SPECIALS = (
     "<unk> <s> </s> [INST] [/INST] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS] [/TOOL_RESULTS] [TOOL_CALLS] "
     "[IMG] <pad> [IMG_BREAK] [IMG_END] [PREFIX] [MIDDLE] [SUFFIX]"
 )
-_PRINTABLE = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-_OTHERS = [byte for byte in range(256) if byte not in _PRINTABLE]
-# The characters that stand for bytes in byte-level vocabularies (GPT-2's), by byte.
-_ALPHABET = "".join(chr(byte if byte in _PRINTABLE else 256 + _OTHERS.index(byte)) for byte in range(256))
 
 
 def is_tiktoken(path: Path) -> bool:
@@ -73,7 +70,7 @@ def read_tekken(files: Files) -> Built:
 def read_bytes(files: Files) -> Built:
     """ByT5's: the bytes of UTF-8 are the tokens (arXiv:2105.13626)."""
     specials = present(files.kind, files.roles, {"<pad>": 0, "</s>": 1, "<unk>": 2}, strip=True)
-    ids = {"<pad>": 0, "</s>": 1, "<unk>": 2, **{char: byte + 3 for byte, char in enumerate(_ALPHABET)}}
+    ids = {"<pad>": 0, "</s>": 1, "<unk>": 2, **{char: byte + 3 for byte, char in enumerate(ALPHABET)}}
     backend = Backend(models.BPE(ids, []))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
@@ -94,7 +91,7 @@ def _finished(backend: Backend, files: Files, ends: Ends) -> Built:
 
 def _byte_pairs(ranks: Mapping[bytes, int], pattern: str, before: Sequence[str] = ()) -> Backend:
     """Return the tokenizer that joins the two tokens that make up the one of the lowest rank, again and again."""
-    texts = {token: "".join(_ALPHABET[byte] for byte in token) for token in ranks}
+    texts = {token: "".join(ALPHABET[byte] for byte in token) for token in ranks}
     ids = {name: id for id, name in enumerate(before)}
     ids.update((text, len(before) + ranks[token]) for token, text in texts.items())
     merges = [

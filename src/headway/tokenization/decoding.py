@@ -4,6 +4,7 @@ from typing import Any
 
 from tokenizers import Tokenizer as Backend
 
+from headway.tokenization.byte_vocabulary import ByteVocabulary
 from headway.tokenization.options import reject_unknown
 from headway.tokenization.vocabulary import Vocabulary, as_ids, no_id
 
@@ -73,6 +74,10 @@ class Decoding(Vocabulary):
         reject_unknown(self.batch_decode, unknown)
         text = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces) if len(sequences) else []
         return [text] if isinstance(text, str) else text
+
+    def byte_vocabulary(self) -> ByteVocabulary:
+        """Return what each token of a written text stands for in bytes; TokenizerError if that is not fixed."""
+        return ByteVocabulary(self._written, self.all_special_ids)
 
     @property
     def is_wordpiece(self) -> bool:
