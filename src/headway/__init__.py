@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from headway.collection import collection_paused
+
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -97,7 +99,8 @@ __all__ = ["__version__", *sorted(_HOME)]
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        value = getattr(importlib.import_module(_HOME[name]), name)
+        with collection_paused():
+            value = getattr(importlib.import_module(_HOME[name]), name)
     elif name[:1].isupper():
         value = _family_class(name)
     else:

@@ -8,44 +8,79 @@ This module is standard library only, so that families can be read and inspected
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import FrozenInstanceError, dataclass, replace
 from math import inf, log
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from headway.errors import ConfigError
+
+_Part = TypeVar("_Part")
+
+
+@dataclass_transform(frozen_default=True)
+def part(cls: type[_Part]) -> type[_Part]:
+    """A frozen dataclass. Its methods are those of all parts: making them anew for each takes most of an import."""
+    made: Any = dataclass(eq=False, repr=False)(cls)
+    made.__setattr__, made.__delattr__ = _set, _delete
+    made.__eq__, made.__hash__, made.__repr__ = _equals, _hashed, _shown
+    return cls
+
+
+def _set(self: Any, name: str, value: Any) -> None:
+    if name in self.__dict__ or name not in self.__dataclass_fields__:
+        raise FrozenInstanceError(f"{type(self).__name__}.{name} is as it was made; use dataclasses.replace.")
+    self.__dict__[name] = value
+
+
+def _delete(self: Any, name: str) -> None:
+    raise FrozenInstanceError(f"{type(self).__name__}.{name} is as it was made; use dataclasses.replace.")
+
+
+def _equals(self: Any, other: object) -> bool:
+    return type(self) is type(other) and self.__dict__ == other.__dict__
+
+
+def _hashed(self: Any) -> int:
+    return hash((type(self), *self.__dict__.values()))
+
+
+def _shown(self: Any) -> str:
+    fields = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
+    return f"{type(self).__name__}({fields})"
+
 
 # --- norms: the width is that of the place where they stand -------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@part
 class LayerNorm:
     """Ba et al. 2016, arXiv:1607.06450."""
 
     eps: float
 
 
-@dataclass(frozen=True)
+@part
 class BiasFreeLayerNorm:
     """``LayerNorm`` with a weight and no bias."""
 
     eps: float
 
 
-@dataclass(frozen=True)
+@part
 class RMSNorm:
     """Zhang and Sennrich 2019, arXiv:1910.07467; computed in float32."""
 
     eps: float
 
 
-@dataclass(frozen=True)
+@part
 class ZeroCenteredRMSNorm:
     """Gemma's RMSNorm (arXiv:2403.08295), which multiplies by one plus its weight; all of it in float32."""
 
     eps: float
 
 
-@dataclass(frozen=True)
+@part
 class BareLayerNorm:
     """``LayerNorm`` without weight and bias."""
 
@@ -57,7 +92,7 @@ Norm = LayerNorm | BiasFreeLayerNorm | BareLayerNorm | RMSNorm | ZeroCenteredRMS
 # --- positions ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@part
 class Learned:
     """A table of ``count`` position vectors; the first token of a row reads row ``offset`` of it."""
 
@@ -65,7 +100,7 @@ class Learned:
     offset: int = 0
 
 
-@dataclass(frozen=True)
+@part
 class Sinusoidal:
     """Computed vectors, sines before cosines (Vaswani et al. 2017, arXiv:1706.03762), for rows of any length.
 
@@ -76,14 +111,14 @@ class Sinusoidal:
     theta: float = 10000.0
 
 
-@dataclass(frozen=True)
+@part
 class RopeLinear:
     """Position interpolation (Chen et al. 2023, arXiv:2306.15595)."""
 
     factor: float
 
 
-@dataclass(frozen=True)
+@part
 class RopeDynamic:
     """NTK-aware base that grows with the sequence beyond ``original`` positions."""
 
@@ -91,7 +126,7 @@ class RopeDynamic:
     original: int
 
 
-@dataclass(frozen=True)
+@part
 class RopeYarn:
     """Peng et al. 2023, arXiv:2309.00071. ``attention_factor`` scales cos and sin (None: from the factor)."""
 
@@ -109,7 +144,7 @@ class RopeYarn:
         return 1.0 if self.factor <= 1 else 0.1 * weight * log(self.factor) + 1.0
 
 
-@dataclass(frozen=True)
+@part
 class RopeLong:
     """LongRoPE (Ding et al. 2024, arXiv:2402.13753): ``short`` up to ``original`` positions, ``long`` beyond."""
 
@@ -119,7 +154,7 @@ class RopeLong:
     attention_factor: float
 
 
-@dataclass(frozen=True)
+@part
 class RopeLlama3:
     """Llama 3.1's scaling of the low frequencies alone."""
 
@@ -132,7 +167,7 @@ class RopeLlama3:
 RopeScaling = RopeLinear | RopeDynamic | RopeYarn | RopeLong | RopeLlama3
 
 
-@dataclass(frozen=True)
+@part
 class Rotary:
     """Rotary positions (Su et al. 2021, arXiv:2104.09864) on the first ``width`` channels of each head, in halves."""
 
@@ -141,12 +176,12 @@ class Rotary:
     scaling: RopeScaling | None = None
 
 
-@dataclass(frozen=True)
+@part
 class StoredRotary(Rotary):
     """Rotary positions whose frequencies are stored with the weights, rounded as they were in training."""
 
 
-@dataclass(frozen=True)
+@part
 class RelativeBias:
     """T5's bucketed bias (Raffel et al. 2020, arXiv:1910.10683), one table for all layers that name it."""
 
@@ -156,7 +191,7 @@ class RelativeBias:
     bidirectional: bool
 
 
-@dataclass(frozen=True)
+@part
 class GridBias:
     """BEiT's learned bias for each head and offset between two patches (Bao et al. 2021, arXiv:2106.08254).
 
@@ -167,7 +202,7 @@ class GridBias:
     grid: tuple[int, int]
 
 
-@dataclass(frozen=True)
+@part
 class LayerBias:
     """A bias that ``layer`` has to itself, where layers that name an equal one would share it."""
 
@@ -175,7 +210,7 @@ class LayerBias:
     layer: int
 
 
-@dataclass(frozen=True)
+@part
 class RelativeTable:
     """DeBERTa's table of relative positions (He et al. 2021, arXiv:2006.03654), read by ``Disentangled``.
 
@@ -188,14 +223,14 @@ class RelativeTable:
     norm: Norm | None = None
 
 
-@dataclass(frozen=True)
+@part
 class Alibi:
     """Scores fall with the distance to the key, by a slope for each head (Press et al. 2021, arXiv:2108.12409)."""
 
     slopes: tuple[float, ...]
 
 
-@dataclass(frozen=True)
+@part
 class RoundedAlibi:
     """ALiBi as Falcon was trained with it: slope times the key's position, rounded to bfloat16, times ``scale``.
 
@@ -211,7 +246,7 @@ Position = Rotary | RelativeBias | LayerBias | RelativeTable | Alibi | RoundedAl
 # --- token mixers: each says whether a token sees only those before it, and the position that it names ------------
 
 
-@dataclass(frozen=True)
+@part
 class Attention:
     """Multi-head attention; ``kv_heads`` fewer than ``heads`` shares keys and values among groups.
 
@@ -238,7 +273,7 @@ class Attention:
     sinks: bool = False
 
 
-@dataclass(frozen=True)
+@part
 class Disentangled:
     """DeBERTa's attention: scores from content, content to position and position to content.
 
@@ -261,7 +296,7 @@ class Disentangled:
         return self.table
 
 
-@dataclass(frozen=True)
+@part
 class LatentAttention:
     """DeepSeek-V2's attention (arXiv:2405.04434): keys and values are made of one vector of ``rank`` channels a token.
 
@@ -283,7 +318,7 @@ class LatentAttention:
     dropout: float = 0.0
 
 
-@dataclass(frozen=True)
+@part
 class StateSpace:
     """Mamba 2's mixer (Dao and Gu 2024, arXiv:2405.21060): each head writes tokens to a state, which decays.
 
@@ -314,7 +349,7 @@ Mixer = Attention | LatentAttention | Disentangled | StateSpace
 # --- channel mixers -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@part
 class Mlp:
     """Two linear layers with an activation between them."""
 
@@ -324,7 +359,7 @@ class Mlp:
     dropout: float = 0.0
 
 
-@dataclass(frozen=True)
+@part
 class GatedMlp:
     """``down(act(gate(x)) * up(x))`` (Shazeer 2020, arXiv:2002.05202)."""
 
@@ -334,7 +369,7 @@ class GatedMlp:
     dropout: float = 0.0
 
 
-@dataclass(frozen=True)
+@part
 class ClampedGatedMlp:
     """``down((up(x) + 1) * gate(x) * sigmoid(alpha * gate(x)))``, both sides clamped (gpt-oss, arXiv:2508.10925).
 
@@ -348,14 +383,14 @@ class ClampedGatedMlp:
     dropout: float = 0.0
 
 
-@dataclass(frozen=True)
+@part
 class TokenGatedMlp:
     """``sigmoid(gate(x)) * mlp(x)``, the gate one number a token."""
 
     mlp: GatedMlp
 
 
-@dataclass(frozen=True)
+@part
 class Groups:
     """Experts stand in ``count`` equal groups, of which the best ``top`` are open to a token (arXiv:2405.04434)."""
 
@@ -363,7 +398,7 @@ class Groups:
     top: int
 
 
-@dataclass(frozen=True)
+@part
 class SoftmaxRouter:
     """Each token goes to the ``top`` likeliest experts, weighed by their probabilities times ``scale``.
 
@@ -377,7 +412,7 @@ class SoftmaxRouter:
     scale: float = 1.0
 
 
-@dataclass(frozen=True)
+@part
 class SigmoidRouter:
     """Each expert is likely on its own (DeepSeek-AI 2024, arXiv:2412.19437), else as ``SoftmaxRouter``.
 
@@ -393,7 +428,7 @@ class SigmoidRouter:
 Router = SoftmaxRouter | SigmoidRouter
 
 
-@dataclass(frozen=True)
+@part
 class MixtureOfExperts:
     """``count`` sparse experts (Shazeer et al. 2017, arXiv:1701.06538), and one that every token goes to, if any."""
 
@@ -408,63 +443,63 @@ ChannelMixer = Mlp | GatedMlp | ClampedGatedMlp | TokenGatedMlp | MixtureOfExper
 # --- layers -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@part
 class PreNorm:
     """``x + f(norm(x))`` for every part."""
 
     norm: Norm
 
 
-@dataclass(frozen=True)
+@part
 class FirstPreNorm:
     """``PreNorm`` of a first layer whose input is normed already: its token mixer has no norm."""
 
     norm: Norm
 
 
-@dataclass(frozen=True)
+@part
 class Float32PreNorm:
     """``PreNorm`` with sums in float32, whatever the parameters are; the stack's last norm leads back."""
 
     norm: RMSNorm
 
 
-@dataclass(frozen=True)
+@part
 class PostNorm:
     """``norm(x + f(x))`` for every part."""
 
     norm: Norm
 
 
-@dataclass(frozen=True)
+@part
 class Sandwich:
     """``x + norm(f(norm(x)))`` for every part (Ding et al. 2021, arXiv:2105.13290)."""
 
     norm: Norm
 
 
-@dataclass(frozen=True)
+@part
 class NormedResidual:
     """``norm(x) + f(norm(x))`` for every part."""
 
     norm: Norm
 
 
-@dataclass(frozen=True)
+@part
 class Parallel:
     """``x + mixer(norm(x)) + mlp(norm(x))``: both parts read one norm (Wang and Komatsuzaki 2021, GPT-J)."""
 
     norm: Norm
 
 
-@dataclass(frozen=True)
+@part
 class ParallelNorms:
     """``x + mixer(norm(x)) + mlp(norm'(x))``: each part reads its own norm (Black et al. 2022, arXiv:2204.06745)."""
 
     norm: Norm
 
 
-@dataclass(frozen=True)
+@part
 class ScaledPreNorm:
     """``x + scale * f(norm(x))`` with learned scales (LayerScale, Touvron et al. 2021, arXiv:2103.17239).
 
@@ -490,7 +525,7 @@ Residual = (
 )
 
 
-@dataclass(frozen=True)
+@part
 class Layer:
     """A token mixer, an optional look at a memory, and an optional channel mixer, each in a residual branch."""
 
@@ -501,7 +536,7 @@ class Layer:
     dropout: float = 0.0
 
 
-@dataclass(frozen=True)
+@part
 class ConvolvedLayer:
     """A layer whose output is joined by a convolution over its input: ``norm(layer(x) + act(conv(x)))``."""
 
@@ -515,33 +550,33 @@ class ConvolvedLayer:
 # --- inputs -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@part
 class TokenTypes:
     """A table of ``count`` segment vectors; rows that name no segment read row 0."""
 
     count: int
 
 
-@dataclass(frozen=True)
+@part
 class TypesAsTokens:
     """Segment ids are looked up in the token table; rows that name no segment add nothing."""
 
 
-@dataclass(frozen=True)
+@part
 class Rounded:
     """A factor that is rounded to the dtype of what it multiplies before it does."""
 
     value: float
 
 
-@dataclass(frozen=True)
+@part
 class ProjectSum:
     """The sum of all vectors, after its norm, is brought to the stack's width."""
 
     bias: bool = True
 
 
-@dataclass(frozen=True)
+@part
 class ProjectTokens:
     """The token vectors alone are brought to the stack's width, before others of that width are added."""
 
@@ -551,7 +586,7 @@ class ProjectTokens:
 Projection = ProjectSum | ProjectTokens
 
 
-@dataclass(frozen=True)
+@part
 class TokenDropout:
     """ESM's way with masks (Rives et al. 2021, doi:10.1073/pnas.2016239118), which saw ``rate`` of all tokens masked.
 
@@ -562,7 +597,7 @@ class TokenDropout:
     rate: float = 0.12
 
 
-@dataclass(frozen=True)
+@part
 class Embed:
     """Token ids to vectors of ``width`` channels, projected by ``project`` to the stack's width where that differs.
 
@@ -579,7 +614,7 @@ class Embed:
     project: Projection = ProjectSum()
 
 
-@dataclass(frozen=True)
+@part
 class Patches:
     """An image cut into patches by a strided convolution, after ``tokens`` learned vectors, and learned positions.
 
@@ -608,7 +643,7 @@ class Patches:
 # --- backbones ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@part
 class Stack:
     """Layers over an input. ``order`` names the layer run at each step where layers are shared.
 
@@ -632,7 +667,7 @@ class Stack:
                 head_width(self.width, mixer.heads)
 
 
-@dataclass(frozen=True)
+@part
 class Encoder:
     """A bidirectional text backbone; ``norm`` acts after the states that are recorded."""
 
@@ -641,7 +676,7 @@ class Encoder:
     norm: Norm | None = None
 
 
-@dataclass(frozen=True)
+@part
 class Decoder:
     """A causal text backbone; ``norm`` acts after the states that are recorded."""
 
@@ -650,17 +685,17 @@ class Decoder:
     norm: Norm | None = None
 
 
-@dataclass(frozen=True)
+@part
 class StartToken:
     """A decoder starts with the config's ``decoder_start_token_id``, or else with its padding token."""
 
 
-@dataclass(frozen=True)
+@part
 class LastTokenFirst:
     """A decoder starts with the last token of the text that it is to write: mBART's name of the language."""
 
 
-@dataclass(frozen=True)
+@part
 class EncoderDecoder:
     """Two stacks; with ``shared`` they read one token table of the backbone's own."""
 
@@ -670,7 +705,7 @@ class EncoderDecoder:
     start: StartToken | LastTokenFirst = StartToken()
 
 
-@dataclass(frozen=True)
+@part
 class VisionEncoder:
     """A bidirectional image backbone; ``norm`` acts after the states that are recorded."""
 
@@ -679,7 +714,7 @@ class VisionEncoder:
     pooler: AnyPooler | None = None
 
 
-@dataclass(frozen=True)
+@part
 class TwoTowers:
     """A text and an image backbone whose pooled vectors are compared (Radford et al. 2021, arXiv:2103.00020)."""
 
@@ -692,70 +727,70 @@ Backbone = Encoder | Decoder | EncoderDecoder | VisionEncoder | TwoTowers
 # --- heads: what they read and what they make of it ---------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@part
 class EveryToken:
     """Each position of the last stack."""
 
 
-@dataclass(frozen=True)
+@part
 class EncoderTokens:
     """Each position of the encoder; the decoder is not built."""
 
 
-@dataclass(frozen=True)
+@part
 class DecoderTokens:
     """Each position of the decoder; the encoder is not built."""
 
 
-@dataclass(frozen=True)
+@part
 class FirstToken:
     """The first real position of a row."""
 
 
-@dataclass(frozen=True)
+@part
 class LastToken:
     """The last real position of a row."""
 
 
-@dataclass(frozen=True)
+@part
 class LastEos:
     """The position of the last end-of-sequence token of a row."""
 
 
-@dataclass(frozen=True)
+@part
 class NthToken:
     """The real position of a row that has ``at`` before it."""
 
     at: int
 
 
-@dataclass(frozen=True)
+@part
 class FirstOf:
     """The first position of a row that holds ``token``."""
 
     token: int
 
 
-@dataclass(frozen=True)
+@part
 class HighestId:
     """The first position of a row that holds the highest of its token ids: where end-of-sequence is the last entry."""
 
 
-@dataclass(frozen=True)
+@part
 class Mean:
     """The mean of a row's positions after the first ``skip``."""
 
     skip: int = 0
 
 
-@dataclass(frozen=True)
+@part
 class Joined:
     """Several vectors of a row side by side."""
 
     reads: tuple[FirstToken | LastToken | Mean, ...]
 
 
-@dataclass(frozen=True)
+@part
 class Pooled:
     """The backbone's pooler."""
 
@@ -776,7 +811,7 @@ Read = (
 )
 
 
-@dataclass(frozen=True)
+@part
 class Pooler:
     """A row's vector: what ``read`` names, normalised where a norm is given, then a dense layer to ``width``.
 
@@ -789,7 +824,7 @@ class Pooler:
     norm: Norm | None = None
 
 
-@dataclass(frozen=True)
+@part
 class ProbePooler:
     """A learned probe's attention to all positions (Lee et al. 2018, arXiv:1810.00825), then ``x + mlp(norm(x))``."""
 
@@ -802,7 +837,7 @@ class ProbePooler:
 AnyPooler = Pooler | ProbePooler
 
 
-@dataclass(frozen=True)
+@part
 class Dense:
     """A hidden layer of a head: linear, activation and, where given, a norm. ``width`` None keeps the width."""
 
@@ -812,7 +847,7 @@ class Dense:
     bias: bool = True
 
 
-@dataclass(frozen=True)
+@part
 class Predict:
     """Read, an optional hidden layer, and a linear layer to the labels."""
 
@@ -822,7 +857,7 @@ class Predict:
     dropout: float = 0.0
 
 
-@dataclass(frozen=True)
+@part
 class Vocabulary:
     """A linear layer to the vocabulary, tied to the token table by ``tie``.
 
@@ -841,7 +876,7 @@ class Vocabulary:
     softcap: float | None = None
 
 
-@dataclass(frozen=True)
+@part
 class SentencePairPretraining:
     """BERT's and ALBERT's objective: masked tokens and a relation of two sentences, the losses added.
 
@@ -855,14 +890,14 @@ class SentencePairPretraining:
     logits: str = "seq_relationship_logits"
 
 
-@dataclass(frozen=True)
+@part
 class ReplacedTokenDetection:
     """ELECTRA's objective (Clark et al. 2020, arXiv:2003.10555): one logit a token, was it replaced?"""
 
     dense: Dense
 
 
-@dataclass(frozen=True)
+@part
 class Project:
     """A linear layer without bias from the pooled vector to one of ``width`` that is compared with others."""
 
@@ -870,7 +905,7 @@ class Project:
     read: Read = Pooled()
 
 
-@dataclass(frozen=True)
+@part
 class Taught:
     """Two linear layers to the labels, for ``read`` and for ``taught``, which learned from a teacher; their mean."""
 
@@ -878,7 +913,7 @@ class Taught:
     taught: Read
 
 
-@dataclass(frozen=True)
+@part
 class SoftmaxContrast:
     """CLIP's objective: texts and images, projected to ``width``, each pick their counterpart from the batch.
 
@@ -889,7 +924,7 @@ class SoftmaxContrast:
     scale: float
 
 
-@dataclass(frozen=True)
+@part
 class SigmoidContrast:
     """SigLIP's objective (Zhai et al. 2023, arXiv:2303.15343): each pair of text and image is judged by itself."""
 

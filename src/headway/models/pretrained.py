@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from headway.collection import collection_paused
 from headway.config import SOURCE_KEYWORDS, PreTrainedConfig, take_source_keywords
 from headway.errors import ConfigError, InputError, did_you_mean
 from headway.generation.config import FILE_NAME, GenerationConfig, read_generation_config
@@ -22,7 +23,6 @@ from headway.io.quantised import dequantised
 from headway.io.report import LoadReport
 from headway.io.save import save_weights
 from headway.io.weights import Weights, open_weights
-from headway.models.collection import collection_paused
 from headway.models.initialise import initialise
 from headway.models.load import Loader, Part, assign, stored_tensors
 from headway.nn.kernels import kernel
