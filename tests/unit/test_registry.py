@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import statistics
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-import headway
+import headway.families
 from headway import (
     AutoConfig,
     AutoModel,
@@ -220,3 +221,12 @@ def test_a_users_class_can_replace_a_familys() -> None:
 
     AutoModel.register(bert.BertConfig, Mine, exist_ok=True)
     assert type(AutoModel.from_config(small_config("bert"))) is Mine
+
+
+def test_families_stay_short() -> None:
+    """Each is data that can be read at a glance; a longer one wants a component that the house lacks."""
+    files = Path(headway.families.__file__).parent.glob("*.py")
+    lines = {file.name: len(file.read_text().splitlines()) for file in files if file.name != "__init__.py"}
+    assert statistics.median(lines.values()) <= 60
+    assert sum(lines.values()) < 3500
+    assert not {name: count for name, count in lines.items() if count > 82}
