@@ -88,6 +88,7 @@ _HOMES = {
     "headway.nn.cache": ("Cache", "QuantizedCache"),
     "headway.outputs": ("ModelOutput",),
     "headway.pipelines": ("Pipeline", "pipeline"),
+    "headway.quant.error": ("QuantizationError", "quantization_error"),
     "headway.registry": ("Family", "register"),
     "headway.tokenization.encoding": ("BatchEncoding",),
     "headway.tokenization.tokenizer": ("Tokenizer",),

@@ -70,6 +70,8 @@ from headway.nn.cache import QuantizedCache as QuantizedCache
 from headway.outputs import ModelOutput as ModelOutput
 from headway.pipelines import Pipeline as Pipeline
 from headway.pipelines import pipeline as pipeline
+from headway.quant.error import QuantizationError as QuantizationError
+from headway.quant.error import quantization_error as quantization_error
 from headway.registry import Family as Family
 from headway.registry import register as register
 from headway.tokenization.encoding import BatchEncoding as BatchEncoding

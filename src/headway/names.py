@@ -191,6 +191,11 @@ class Place:
         parts, also = (tuple(path + name for name in names) for names in (self.parts, self.also))
         return Place(path + self.stored, self.layout, self.part, parts, also)
 
+    def beside(self, end: str) -> Place:
+        """Where a tensor lies that belongs to this one, such as its scales: in the same layout, under longer names."""
+        parts, also = (tuple(name + end for name in names) for names in (self.parts, self.also))
+        return Place(self.stored + end, self.layout, self.part, parts, also)
+
 
 class Translation:
     """A family's table for one head, ready to translate canonical tensor names to stored ones."""

@@ -15,6 +15,9 @@ from headway.io.report import LoadReport, Mismatch
 from headway.io.weights import Weights
 from headway.layouts import Same
 from headway.names import Place, Translation
+from headway.nn.quantised import Int4Linear, Int8Linear
+
+_BESIDE = {name.removeprefix("weight") for kind in (Int8Linear, Int4Linear) for name in kind.as_stored}
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,10 @@ def _slots(state: Mapping[str, Tensor], parts: Iterable[Part]) -> dict[str, Slot
         if part is None:
             found[name] = Slot(name, Place(name, Same(), 0, (name,)), None)
             continue
-        found[name] = Slot(name, part.translation.place(name[len(part.path) :]).under(part.path), part)
+        # What belongs to a quantised weight lies beside it.
+        end = next((end for end in _BESIDE if name.endswith(f".weight{end}")), "")
+        place = part.translation.place(name[len(part.path) :].removesuffix(end))
+        found[name] = Slot(name, (place.beside(end) if end else place).under(part.path), part)
     return found
 
 
@@ -290,7 +296,7 @@ def assign(model: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype |
     """Put ``tensors`` in the place of the parameters and buffers of their names, without a copy.
 
     Floating-point ones are converted to ``dtype`` where one is given, but for those that their module keeps in
-    float32. Tied parameters stay tied.
+    float32 or as they are stored. Tied parameters stay tied.
     """
     modules = dict(model.named_modules())
     replaced: dict[int, tuple[nn.Parameter, nn.Parameter]] = {}  # holds the old ones, so that no id comes twice
@@ -299,6 +305,8 @@ def assign(model: nn.Module, tensors: Mapping[str, Tensor], dtype: torch.dtype |
         owner = modules[path]
         if leaf in getattr(owner, "float32", ()):
             tensor = tensor.float()
+        elif leaf in getattr(owner, "as_stored", ()):
+            pass
         elif dtype is not None and tensor.is_floating_point() and tensor.dtype != dtype:
             tensor = tensor.to(dtype)
         old = owner._parameters.get(leaf)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -84,6 +86,8 @@ class ClampedGatedMlp(Gated):
 @builds(spec.TokenGatedMlp)
 class TokenGatedMlp(nn.Module):
     """``sigmoid(gate(x)) * mlp(x)``."""
+
+    unquantised: ClassVar[tuple[str, ...]] = ("gate",)
 
     def __init__(self, mlp: spec.TokenGatedMlp, width: int) -> None:
         super().__init__()

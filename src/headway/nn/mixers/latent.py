@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +23,9 @@ class LatentAttention(nn.Module):
 
     A cache holds these two alone, the rotary key as keys and the vector as values.
     """
+
+    # Its weight itself is brought to queries and results while decoding.
+    unquantised: ClassVar[tuple[str, ...]] = ("kv_b",)
 
     def __init__(self, mixer: spec.LatentAttention, width: int, positions: tuple[spec.Position, ...]) -> None:
         super().__init__()
