@@ -169,14 +169,15 @@ class Int8Linear(QuantisedLinear):
         values = weight.detach().float()
         scale = values.abs().amax(1) / 127
         layer.weight_scale = scale
-        layer.weight = (values / scale.clamp(min=1e-30)[:, None]).round_().to(torch.int8)
+        layer.weight = (values / scale.clamp(min=1e-30)[:, None]).round_().to(torch.int8).contiguous()
         return layer
 
     def _pack(self) -> tuple[Tensor, ...] | None:
         if not _has_int8_kernel():
             return None
         zero = torch.zeros(self.out_features, dtype=torch.int32)
-        return torch.ops.onednn.qlinear_prepack(self.weight, None), self.weight_scale, zero  # type: ignore[return-value]
+        weight, scale = (tensor.contiguous() for tensor in self.tensors().values())  # a file's layout may be another
+        return torch.ops.onednn.qlinear_prepack(weight, None), scale, zero
 
     def _unpack(self, packed: tuple[Tensor, ...]) -> dict[str, Tensor]:
         return {"weight": packed[0].to_dense().t().contiguous(), "weight_scale": packed[1]}

@@ -19,7 +19,7 @@ class QuantizationError:
 
     Attributes:
         weights: of each quantised layer, by path: the norm of the weights' difference over that of the weights.
-        output: the same of logits, or else of the last states; None where no inputs were given.
+        output: the same of the first logits, or else of the last states; None where no inputs were given.
         divergence: mean Kullback-Leibler divergence of the two distributions, in nats; None for models without logits.
         agreement: share of positions at which the likeliest class is the same.
     """
@@ -86,5 +86,6 @@ def _relative(mine: Tensor, theirs: Tensor) -> float:
 
 
 def _result(output: Any) -> Tensor:
-    found: Tensor = output["logits"] if "logits" in output else output["last_hidden_state"]
+    name = next(name for name in output if name == "last_hidden_state" or name.endswith("logits"))
+    found: Tensor = output[name]
     return found.float()
