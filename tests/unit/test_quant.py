@@ -215,6 +215,7 @@ def test_files_are_small_and_have_the_names_of_the_hub(kind: str, tmp_path: Path
     model = small_model("llama", "causal-lm", hidden_size=64, head_dim=16, intermediate_size=128).bfloat16()
     model.config.tie_word_embeddings = False
     whole = sum(t.nbytes for t in model.state_dict().values())
+    matrices = sum(p.nbytes for p in model.backbone.layers.parameters() if p.dim() == 2)
     model.quantize(kind).save_pretrained(tmp_path)
     with safe_open(tmp_path / "model.safetensors", "pt") as file:
         stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -225,10 +226,7 @@ def test_files_are_small_and_have_the_names_of_the_hub(kind: str, tmp_path: Path
     assert stored["model.embed_tokens.weight"].dtype == torch.bfloat16
     layers = sum(t.nbytes for key, t in stored.items() if ".layers." in key and "norm" not in key)
     bits = 8.6 if kind == "int8" else 5.1
-    assert layers <= bits / 16 * sum(
-        p.numel() * 2 for p in small_model("llama", **{"hidden_size": 64, "head_dim": 16, "intermediate_size": 128})
-        .backbone.layers.parameters()
-    )  # fmt: skip
+    assert layers <= bits / 16 * matrices
     assert sum(t.nbytes for t in model.state_dict().values()) < whole
     config = json.loads((tmp_path / "config.json").read_text())
     settings = {"quant_method": "headway", "weights": kind, "output_layer": True}
@@ -291,6 +289,8 @@ def test_greedy_text_is_that_of_full_precision_where_margins_are_wide(kind: str)
         model = headway.LlamaForCausalLM(
             small_config("llama", hidden_size=64, head_dim=16, intermediate_size=128, initializer_range=0.3)
         ).eval()
+        for parameter in model.backbone.layers.parameters():
+            parameter.data.mul_(0.5)  # as in trained models, a layer adds a little to what came before
         out = model.generate(ids, max_new_tokens=6, return_dict_in_generate=True, output_scores=True)
         best = torch.stack(out.scores).topk(2, -1).values
         if (best[..., 0] - best[..., 1]).min() > 0.25 * torch.stack(out.scores).std():
