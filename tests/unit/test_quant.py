@@ -229,8 +229,15 @@ def test_files_are_small_and_have_the_names_of_the_hub(kind: str, tmp_path: Path
     assert layers <= bits / 16 * matrices
     assert sum(t.nbytes for t in model.state_dict().values()) < whole
     config = json.loads((tmp_path / "config.json").read_text())
-    settings = {"quant_method": "headway", "weights": kind, "output_layer": True}
+    settings = {"library": "headway", "weights": kind, "output_layer": True}
     assert config["quantization_config"] == settings
+
+
+def test_another_library_stops_instead_of_taking_numbers_for_weights(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    small_model("llama", "causal-lm").quantize("int8").save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="quantization config"):
+        transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
 
 
 def test_dtype_of_the_rest_changes_no_number(tmp_path: Path) -> None:
@@ -351,12 +358,12 @@ def test_errors_name_what_to_do(tmp_path: Path) -> None:
 
     path = tmp_path / "int8" / "config.json"
     config = json.loads(path.read_text())
-    path.write_text(json.dumps(config | {"quantization_config": {"quant_method": "headway", "weights": "int3"}}))
+    path.write_text(json.dumps(config | {"quantization_config": {"library": "headway", "weights": "int3"}}))
     with pytest.raises(ConfigError, match="Did you mean 'int"):
         headway.AutoModelForCausalLM.from_pretrained(tmp_path / "int8")
     whole = json.loads((tmp_path / "whole" / "config.json").read_text())
     (tmp_path / "whole" / "config.json").write_text(
-        json.dumps(whole | {"quantization_config": {"quant_method": "headway", "weights": "int8"}})
+        json.dumps(whole | {"quantization_config": {"library": "headway", "weights": "int8"}})
     )
     with pytest.raises(WeightsError):
         headway.AutoModelForCausalLM.from_pretrained(tmp_path / "whole")

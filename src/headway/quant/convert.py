@@ -18,8 +18,9 @@ from headway.errors import ConfigError, InputError, WeightsError, did_you_mean
 from headway.nn.linear import Linear
 from headway.nn.quantised import GROUP, Int4Linear, Int8Linear, QuantisedLinear
 
-# What a config.json calls this way of quantising.
-METHOD = "headway"
+# Whose format it is, in a config.json. Other libraries pass over a quant_method that they do not know and would take the
+# numbers for weights; where there is none, they stop.
+LIBRARY = "headway"
 WEIGHTS: Mapping[str, type[QuantisedLinear]] = {"int8": Int8Linear, "int4": Int4Linear}
 # It is read whole for every token, and reading takes the time; numbers of 8 bits keep the order of likely tokens.
 OUTPUT = re.compile(r"(.*\.)?head\.lm\.decoder")
@@ -93,7 +94,7 @@ def settings_of(model: nn.Module) -> dict[str, Any] | None:
         return None
     inner = [type(layer) for path, layer in layers.items() if not OUTPUT.fullmatch(path)]
     return {
-        "quant_method": METHOD,
+        "library": LIBRARY,
         "weights": "int4" if Int4Linear in inner else "int8",
         "output_layer": any(map(OUTPUT.fullmatch, layers)),
     }
@@ -106,7 +107,7 @@ def read_settings(config: Any, checkpoint: str) -> dict[str, Any] | None:
         ConfigError: it says what is not known.
     """
     settings = getattr(config, "quantization_config", None)
-    if not isinstance(settings, Mapping) or settings.get("quant_method") != METHOD:
+    if not isinstance(settings, Mapping) or settings.get("library") != LIBRARY:
         return None
     if settings.get("weights") not in WEIGHTS:
         raise ConfigError(

@@ -86,6 +86,6 @@ def _relative(mine: Tensor, theirs: Tensor) -> float:
 
 
 def _result(output: Any) -> Tensor:
-    name = next(name for name in output if name == "last_hidden_state" or name.endswith("logits"))
-    found: Tensor = output[name]
+    names = (name for name in output if "logits" in name or name == "last_hidden_state")
+    found: Tensor = output[next(names, next(iter(output)))]
     return found.float()
