@@ -18,8 +18,8 @@ from headway.errors import ConfigError, InputError, WeightsError, did_you_mean
 from headway.nn.linear import Linear
 from headway.nn.quantised import GROUP, Int4Linear, Int8Linear, QuantisedLinear
 
-# Whose format it is, in a config.json. Other libraries pass over a quant_method that they do not know and would take the
-# numbers for weights; where there is none, they stop.
+# Whose format it is, in a config.json. Other libraries pass over a quant_method that they do not know and would take
+# the numbers for weights; where there is none, they stop.
 LIBRARY = "headway"
 WEIGHTS: Mapping[str, type[QuantisedLinear]] = {"int8": Int8Linear, "int4": Int4Linear}
 # It is read whole for every token, and reading takes the time; numbers of 8 bits keep the order of likely tokens.
