@@ -82,7 +82,10 @@ def _common(kind: type[Pipeline]) -> list[click.Parameter]:
     named = click.Option([f"--{kind.main}"], help=f"The {kind.main}, another way to give INPUT.")
     return [
         click.Argument(["inputs"], nargs=-1, metavar="[INPUT]..."),
-        *(click.Option([f"--{name}"], required=True, help=_sentence(text)) for name, text in kind.besides.items()),
+        *(
+            click.Option([f"--{name.replace('_', '-')}", name], required=True, help=_sentence(text))
+            for name, text in kind.besides.items()
+        ),
         *([named] if kind.besides else []),
         click.Option(
             ["-f", "--file", "files"], multiple=True, type=click.File(encoding="utf-8"), help=f"Read a file, {whole}."
@@ -109,6 +112,8 @@ def _own(kind: type[Pipeline]) -> list[click.Parameter]:
         elif meta["kind"] is int:
             count = CountOr(meta["least"], meta["none"]) if meta["none"] else click.IntRange(min=meta["least"])
             found.append(click.Option([flag, one.name], type=count, help=text))
+        elif meta["kind"] is float:
+            found.append(click.Option([flag, one.name], type=click.FLOAT, help=text))
         elif meta["kind"] is list:
             found.append(click.Option([flag, one.name], multiple=True, help=f"{text[:-1]}; may be repeated."))
         elif meta["kind"] is str:

@@ -57,6 +57,7 @@ def pipeline(
             raise InputError(f"pipeline needs a task or a model; the tasks are {', '.join(pipelines())}.")
         task = _task_of(model, place)
     kind = pipeline_class or find_pipeline(task or "")
+    kwargs = {**kind.options_in(task or ""), **kwargs}
     if model is None:
         model = _embedded(kind)
     where = _device(device if device_map is None else device_map)
@@ -131,7 +132,7 @@ def _task_of(model: Any, place: dict[str, Any]) -> str:
         names = [type(model).__name__]
     heads = {found[1] for name in names if (found := find_class(name)) is not None}
     for task, kind in pipelines().items():
-        if getattr(headway, kind.auto).task in heads:
+        if kind.told_by_head and getattr(headway, kind.auto).task in heads:
             return task
     raise InputError(
         f"The task of {names[0] if names else model!r} is not known; name it: one of {', '.join(pipelines())}."
