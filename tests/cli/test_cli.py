@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -200,8 +201,8 @@ def test_help_names_every_option(call: Any, task: str) -> None:
     done = call("run", task, "--help")
     assert done.code == 0
     kind = pipelines()[task]
-    for name, one in kind.Options.__dataclass_fields__.items():
-        assert (f"--{name.replace('_', '-')}" in done.out) == (one.metadata["kind"] is not None)
+    for one in dataclasses.fields(kind.Options):
+        assert (f"--{one.name.replace('_', '-')}" in done.out) == (one.metadata["kind"] is not None)
 
 
 # --- what goes wrong ----------------------------------------------------------------------------------------------

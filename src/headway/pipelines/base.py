@@ -119,6 +119,11 @@ class Pipeline:
         found = re.fullmatch(cls.pattern, task)
         return found.groupdict() if found else {}
 
+    @classmethod
+    def options_of(cls, name: str, place: Mapping[str, Any]) -> dict[str, Any]:
+        """The options that the files of the checkpoint ``name`` say."""
+        return {}
+
     # --- the command line ------------------------------------------------------------------------------------------
 
     @classmethod
@@ -155,13 +160,21 @@ def pipelines() -> dict[str, type[Pipeline]]:
     return dict(sorted(PIPELINES.items()))
 
 
-def find_pipeline(task: str) -> type[Pipeline]:
-    """The pipeline of ``task``, under its name or another; raises ``InputError`` with the nearest name for none."""
+def names() -> dict[str, type[Pipeline]]:
+    """Every pipeline by its task and by the other names of that."""
     known = pipelines()
-    names = {alias: kind for kind in known.values() for alias in kind.aliases} | known
-    if task not in names:
-        for kind in known.values():
-            if kind.options_in(task):
-                return kind
-        raise InputError(f"There is no task {task!r}.{did_you_mean(task, names)} There are {', '.join(known)}.")
-    return names[task]
+    return {alias: kind for kind in known.values() for alias in kind.aliases} | known
+
+
+def named(task: str) -> type[Pipeline] | None:
+    """The pipeline of ``task``, under whatever name; None if there is none."""
+    found = (kind for kind in pipelines().values() if kind.options_in(task))
+    return names().get(task) or next(found, None)
+
+
+def find_pipeline(task: str) -> type[Pipeline]:
+    """The pipeline of ``task``, under whatever name; raises ``InputError`` with the nearest name for none."""
+    kind = named(task)
+    if kind is None:
+        raise InputError(f"There is no task {task!r}.{did_you_mean(task, names())} There are {', '.join(pipelines())}.")
+    return kind

@@ -66,11 +66,13 @@ def pipeline(
         model = _load(kind, name, config, {"dtype": dtype, **place, **(model_kwargs or {})})
         model.to(where or _device("auto"))
     else:
-        name = model.config.name_or_path
+        name = "" if tokenizer is not None else model.config.name_or_path
         if where is not None:
             model.to(where)
     if not allow_new_head:
         _refuse_new(model, kind)
+    if name:
+        kwargs = {**kind.options_of(name, place), **kwargs}
     if tokenizer is None and not name:
         raise InputError("This model does not know where it came from, so pass its tokenizer too.")
     if tokenizer is None or isinstance(tokenizer, str | os.PathLike):

@@ -228,6 +228,12 @@ class TextPipeline(Pipeline):
         return super().options_from(options, plain)
 
 
+def mean_logits(document: Document, outputs: Sequence[Array]) -> Array:
+    """The logits ``[labels]`` of a document, of those of its windows by their lengths."""
+    mean: Array = np.average(outputs, axis=0, weights=[len(window.tokens) for window in document.windows])
+    return mean
+
+
 def unpadded(tensor: Tensor, rows: Sequence[Row]) -> list[Tensor]:
     """``[rows, width, ...]`` to one tensor ``[tokens, ...]`` a row."""
     return [values[: len(row)] for values, row in zip(tensor, rows, strict=True)]
