@@ -249,7 +249,7 @@ def test_next_sentence_prediction() -> None:
     "task", ["zero-shot-classification", "multiple-choice", "next-sentence-prediction", "sentence-similarity"]
 )
 def test_without_a_model_or_its_head(task: str) -> None:
-    with pytest.raises(InputError, match=f"no small model for {task}; pass model=") as caught:
+    with pytest.raises(InputError, match=rf"no small model for {task}; pass model= \(--model\)") as caught:
         pipeline(task)
     one_sentence(caught.value)
     if task != "sentence-similarity":

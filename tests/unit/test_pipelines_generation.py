@@ -13,6 +13,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 import torch
 import transformers
+from test_tokenizer_languages import m2m100
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 import headway
@@ -257,7 +258,7 @@ def test_wrong_words_are_refused() -> None:
     with pytest.raises(InputError, match="a text, or a list of messages") as caught:
         ours()([["a"]])
     one_sentence(caught.value)
-    with pytest.raises(InputError, match="no small model for text-generation; pass model="):
+    with pytest.raises(InputError, match=r"no small model for text-generation; pass model= \(--model\)"):
         pipeline("text-generation")
 
 
@@ -330,6 +331,23 @@ def test_texts_that_are_too_long_are_cut_only_when_asked() -> None:
     with pytest.raises(InputError, match="max_new_tokens=21 is more than the model can write"):
         run("deep", max_new_tokens=21)
     assert writer("summarization", "t5")(long)  # nothing bounds its positions
+
+
+def test_languages_of_real_files(tmp_path: Path) -> None:
+    tokenizer = headway.AutoTokenizer.from_pretrained(m2m100(tmp_path))
+    model = small_model("m2m_100", "seq2seq-lm", vocab_size=len(tokenizer), max_position_embeddings=64)
+    options = {"max_new_tokens": 5, "num_beams": 2}
+    run = pipeline("translation_en_to_de", model, tokenizer=tokenizer)
+    found = run(TEXTS[:2], **options)
+    assert tokenizer.src_lang == "fr"
+    tokenizer.src_lang = "en"
+    target = tokenizer.get_lang_id("de")
+    for text, answer in zip(TEXTS, found, strict=False):
+        ids = model.generate(**tokenizer(text, return_tensors="pt"), forced_bos_token_id=target, **options)
+        assert answer == {"translation_text": tokenizer.decode(ids[0], skip_special_tokens=True)}
+    with pytest.raises(InputError, match="no language 'xy'"):
+        run(TEXTS[0], src_lang="xy")
+    assert tokenizer.src_lang == "en"
 
 
 class Speaking:

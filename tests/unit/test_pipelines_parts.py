@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from headway.errors import InputError
 from headway.pipelines.batches import batches
+from headway.pipelines.progress import Progress
 from headway.pipelines.windows import merge, split
 
 frames = st.integers(0, 2)
@@ -68,3 +71,22 @@ def test_batches_hold_every_row_once_within_the_budget(lengths: list[int], budge
         longest = max(lengths[number] for number in batch)
         assert len(batch) == 1 or len(batch) * longest <= budget
         assert most is None or len(batch) <= most
+
+
+def test_progress_is_shown_to_those_who_watch_and_wait(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown() -> str:
+        with Progress("fill-mask", 30) as progress:
+            progress.add(10)
+            progress.add(5)
+        out, err = capsys.readouterr()
+        assert not out
+        return err
+
+    assert not shown()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert not shown()
+    monkeypatch.setattr("headway.pipelines.progress.PATIENCE", -1.0)
+    line = "fill-mask: 10 of 30"
+    assert shown() == f"\r{line}\rfill-mask: 15 of 30\r{' ' * len(line)}\r"

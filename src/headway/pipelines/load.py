@@ -102,7 +102,7 @@ def _embedded(kind: type[Pipeline]) -> str:
 
     found = folder(kind.task)
     if found is None:
-        raise InputError(f"headway brings no small model for {kind.task}; pass model=, a folder or a hub id.")
+        raise InputError(f"headway brings no small model for {kind.task}; pass model= (--model), a folder or a hub id.")
     return str(found)
 
 
