@@ -207,8 +207,9 @@ def test_prompts_that_leave_no_room() -> None:
     # Nobody asked for 256 tokens: a text is as long as the model allows.
     (full,) = ours()("deep " * 10, do_sample=False, eos_token_id=[], return_tensors=True)
     assert len(full["generated_token_ids"]) == 96
-    with pytest.raises(InputError, match="at least 80 here"):
-        ours()("deep " * 10, max_new_tokens=80)
+    for said in ({"max_new_tokens": 80}, {"generation_config": headway.GenerationConfig(max_new_tokens=80)}):
+        with pytest.raises(InputError, match="at least 80 here"):
+            ours()("deep " * 10, **said)
 
 
 def test_arguments_of_calls_go_before_those_of_the_pipeline() -> None:
@@ -239,6 +240,14 @@ def test_a_streamer_joins_to_the_text() -> None:
     options = {"max_new_tokens": 9, "do_sample": False, "return_full_text": False}
     (row,) = ours()(TEXTS[0], streamer=streamer, **options)
     assert "".join(pieces) == row["generated_text"]
+
+
+def test_arguments_by_the_prompts_number() -> None:
+    allowed = {0: 40, 1: 50, 2: 60}
+    run, options = ours(), {"do_sample": False, "return_tensors": True, "eos_token_id": []}
+    # The second one's room is smaller, so it is written apart.
+    found = run(["a", "deep " * 7, "b"], prefix_allowed_tokens_fn=lambda row, ids: [allowed[row]], **options)
+    assert [rows[0]["generated_token_ids"][-1] for rows in found] == [40, 50, 60]
 
 
 def test_an_empty_text_begins_with_the_first_token() -> None:

@@ -14,7 +14,7 @@ from headway.errors import InputError
 from headway.pipelines.base import Pipeline
 from headway.pipelines.batches import TOKENS_ON_CPU, TOKENS_ON_GPU, batches
 from headway.pipelines.options import Options, option
-from headway.pipelines.progress import Progress
+from headway.pipelines.progress import progress
 from headway.pipelines.windows import Array, Window, split, whole
 
 if TYPE_CHECKING:
@@ -183,13 +183,13 @@ class TextPipeline(Pipeline):
         import torch
 
         found: list[Array] = [np.empty(0)] * len(rows)
-        with Progress(self.task, len(rows)) as progress, torch.inference_mode():
+        with progress(self.task, len(rows)) as bar, torch.inference_mode():
             for numbers in batches([len(row) for row in rows], self.budget, most):
                 batch = [rows[number] for number in numbers]
                 output = self.model(**self.inputs(batch))
                 for number, kept in zip(numbers, self.select(output, batch), strict=True):
                     found[number] = kept.float().cpu().numpy()
-                progress.add(len(numbers))
+                bar.update(len(numbers))
         return found
 
     @property

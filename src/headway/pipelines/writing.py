@@ -10,9 +10,7 @@ import numpy as np
 
 from headway.errors import InputError
 from headway.generation.config import NAMES, GenerationConfig
-from headway.pipelines.batches import batches
 from headway.pipelines.options import Options, option
-from headway.pipelines.progress import Progress
 from headway.pipelines.text import Row, TextPipeline, positions, shown
 
 # A token in a cache asks for less than one in a pass, so more of them go together.
@@ -21,7 +19,7 @@ CACHED = 4
 # Arguments of generate besides the fields of its config. Pipelines answer with what is written, nothing else.
 CALLABLES = (
     *("generation_config", "logits_processor", "stopping_criteria", "prefix_allowed_tokens_fn"),
-    *("streamer", "assistant_model", "generator"),
+    *("streamer", "assistant_model", "generator", "grammar"),
 )
 ARGUMENTS = tuple(name for name in NAMES if not name.startswith(("output_", "return_"))) + CALLABLES
 
@@ -73,9 +71,9 @@ class WritingOptions(Options):
 class WritingPipeline(TextPipeline):
     """A pipeline whose model writes; a subclass says what it reads and what becomes of what it wrote.
 
-    Prompts go through ``generate`` sorted by length, as many at once as a budget of tokens allows. What is written to a
-    prompt by other means than sampling does not depend on the others. Arguments hold in this order: those of the call,
-    of the pipeline, of the checkpoint for the task, of its generation config, and ``defaults``.
+    As many prompts are at work at once as a budget of tokens allows; where one is done, the next takes its place. What
+    is written to a prompt by other means than sampling does not depend on the others. Arguments hold in this order:
+    those of the call, of the pipeline, of the checkpoint for the task, of its generation config, and ``defaults``.
 
     Attributes:
         defaults: how to write where neither the caller nor the checkpoint says.
@@ -106,21 +104,15 @@ class WritingPipeline(TextPipeline):
     def write(self, rows: Sequence[Row], options: Any, settings: GenerationConfig) -> list[list[list[int]]]:
         """The ids that the model writes after each row, ``num_return_sequences`` times."""
         resolved = settings.resolved()
-        given = {name: value for name, value in options.arguments.items() if name in CALLABLES[1:]}
         news = [self._room(row, options, resolved) for row in rows]
-        copies = max(resolved.num_beams or 1, resolved.num_return_sequences or 1)
         found: list[list[list[int]]] = [[] for _ in rows]
-        with Progress(self.task, len(rows)) as progress:
-            for new in dict.fromkeys(news):
-                places = [place for place, its in enumerate(news) if its == new]
-                said = settings if new is None else settings.updated({"max_new_tokens": new})
-                lengths = [len(rows[place]) + (new or 0) for place in places]
-                for numbers in batches(lengths, CACHED * self.budget // copies, options.batch_size):
-                    batch = [places[number] for number in numbers]
-                    texts = self._generate([rows[place] for place in batch], said, given)
-                    for place, text in zip(batch, texts, strict=True):
-                        found[place] = text
-                    progress.add(len(batch))
+        for new in dict.fromkeys(news):
+            places = [place for place, its in enumerate(news) if its == new]
+            said = settings if new is None else settings.updated({"max_new_tokens": new})
+            texts = self._generate([rows[place] for place in places], said, _of(places, options.arguments), options)
+            for number, place in enumerate(places):
+                count = len(texts) // len(places)
+                found[place] = texts[count * number : count * (number + 1)]
         return found
 
     def _room(self, row: Row, options: Any, settings: GenerationConfig) -> int | None:
@@ -132,7 +124,9 @@ class WritingPipeline(TextPipeline):
         new, limit = settings.max_new_tokens, positions(self.model)
         if new is None or limit is None:
             return new
-        asked = new if "max_new_tokens" in options.arguments else 1
+        said = options.arguments
+        config: GenerationConfig = said.get("generation_config") or GenerationConfig()
+        asked = new if "max_new_tokens" in said or config.max_new_tokens is not None else 1
         if self.model.task != "causal-lm":
             if asked > limit:
                 raise InputError(f"max_new_tokens={asked} is more than the model can write, which is {limit} tokens.")
@@ -145,33 +139,20 @@ class WritingPipeline(TextPipeline):
         return min(new, limit - len(row))
 
     def _generate(
-        self, rows: Sequence[Row], settings: GenerationConfig, given: Mapping[str, Any]
-    ) -> list[list[list[int]]]:
-        inputs = self.inputs(rows)
-        if self.model.task == "seq2seq-lm":
-            inputs.pop("token_type_ids", None)
-        ids = self.model.generate(**inputs, **given, generation_config=settings, tokenizer=self.tokenizer)
-        begun = 1 if self.model.task == "seq2seq-lm" else inputs["input_ids"].shape[1]
-        texts = ids[:, begun:].tolist()
-        count = len(texts) // len(rows)
-        return [
-            [self._ended(text, len(row), settings) for text in texts[count * number : count * (number + 1)]]
-            for number, row in enumerate(rows)
-        ]
-
-    def _ended(self, text: list[int], prompt: int, settings: GenerationConfig) -> list[int]:
-        """A row without what stands behind its end."""
-        eos = settings.eos_ids
-        if settings.max_length is not None:
-            text = text[: settings.max_length - (prompt if self.model.task == "causal-lm" else 1)]
-        for place, token in enumerate(text):
-            if token in eos:
-                return text[: place + 1]
-        if settings.stop_strings:
-            pad = settings.pad_token_id if settings.pad_token_id is not None else eos[0] if eos else 0
-            while text and text[-1] == pad:
-                text = text[:-1]
-        return text
+        self, rows: Sequence[Row], settings: GenerationConfig, given: Mapping[str, Any], options: Any
+    ) -> list[list[int]]:
+        """What is written to each row, without the row."""
+        begun = [1 if self.model.task == "seq2seq-lm" else len(row) for row in rows for _ in range(_copies(settings))]
+        arguments = {**given, "generation_config": settings, "tokenizer": self.tokenizer}
+        if "streamer" in given:  # it follows one text
+            ids = [written for row in rows for written in self.model.generate(**self.inputs([row]), **arguments)]
+        else:
+            tokens = CACHED * self.budget
+            if options.batch_size is not None:
+                longest = max(len(row) for row in rows) + (settings.max_new_tokens or settings.max_length or 0)
+                tokens = min(tokens, options.batch_size * longest)
+            ids = self.model.generate([row.ids.tolist() for row in rows], **arguments, tokens=tokens)
+        return [text[start:].tolist() for text, start in zip(ids, begun, strict=True)]
 
     def decode(self, ids: Sequence[int], options: Any) -> str:
         """Ids as the text that an answer shows."""
@@ -190,3 +171,18 @@ class WritingPipeline(TextPipeline):
                 raise InputError(f"{self.task} was given a text without any token: {shown('')}.")
             ids, types = [first], None
         return Row(np.asarray(ids), None if types is None else np.asarray(types))
+
+
+def _copies(settings: GenerationConfig) -> int:
+    return settings.num_return_sequences or 1
+
+
+def _of(places: Sequence[int], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments besides the config for the prompts at ``places`` of all."""
+    found = {name: value for name, value in arguments.items() if name in CALLABLES and name != "generation_config"}
+    allowed, grammar = found.get("prefix_allowed_tokens_fn"), found.get("grammar")
+    if allowed is not None:
+        found["prefix_allowed_tokens_fn"] = lambda row, ids: allowed(places[row], ids)
+    if isinstance(grammar, list):
+        found["grammar"] = [grammar[place] for place in places]
+    return found
