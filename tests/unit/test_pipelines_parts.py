@@ -88,5 +88,5 @@ def test_progress_is_shown_to_those_who_watch_and_wait(
     assert not shown()
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setattr("headway.pipelines.progress.LONG", 0)
-    monkeypatch.setattr(sys.modules["huggingface_hub.utils.tqdm"], "tqdm", tqdm)  # the hub's own is switched off in tests
+    monkeypatch.setattr(sys.modules["huggingface_hub.utils.tqdm"], "tqdm", tqdm)  # else off in tests
     assert "fill-mask" in shown()
