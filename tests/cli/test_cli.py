@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import headway
 from headway.cli.main import COMMANDS, main
 from headway.embedded import folder
 from headway.pipelines.base import pipelines
+from small import small_checkpoint
 
 SENTENCE = "My name is Wolfgang and I live in Berlin"
 # One call of each task, and what is in its answer.
@@ -195,13 +197,54 @@ def test_options_of_the_task(call: Any) -> None:
     assert not [row for row in pieces if row["entity"] in ("O", "B-LOC")]
 
 
-@pytest.mark.parametrize("task", CALLS)
+@pytest.mark.parametrize("task", pipelines())
 def test_help_names_every_option(call: Any, task: str) -> None:
     done = call("run", task, "--help")
     assert done.code == 0
     kind = pipelines()[task]
-    for name, one in kind.Options.__dataclass_fields__.items():
-        assert (f"--{name.replace('_', '-')}" in done.out) == (one.metadata["kind"] is not None)
+    for one in dataclasses.fields(kind.Options):
+        assert (f"--{one.name.replace('_', '-')}" in done.out) == (one.metadata["kind"] is not None)
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small model that writes, with a tokenizer that comes with headway."""
+    place, tokenizer = tmp_path_factory.mktemp("writer") / "model", folder("token-classification")
+    assert tokenizer is not None
+    small_checkpoint(place, "t5", "seq2seq-lm", vocab_size=1200)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tokenizer / name, place)
+    return str(place)
+
+
+@pytest.mark.parametrize(
+    ("task", "key"),
+    [
+        ("text2text-generation", "generated_text"),
+        ("summarization", "summary_text"),
+        ("translation", "translation_text"),
+        ("translation_en_to_de", "translation_text"),
+    ],
+)
+def test_tasks_that_write(call: Any, writer: str, task: str, key: str) -> None:
+    options = ("--model", writer, "--max-new-tokens", "4", "--num-beams", "2")
+    done = call("run", task, "deep water", *options, "--json")
+    assert done.code == 0, done.err
+    assert list(json.loads(done.out)[0]) == [key]
+    assert key in call("run", task, "deep water", *options).out
+    two = call("run", task, "a", "b", *options, "--num-return-sequences", "2", "--temperature", "0.5", "--jsonl")
+    assert [len(json.loads(line)) for line in two.out.splitlines()] == [2, 2]
+
+
+def test_tasks_that_compare(call: Any) -> None:
+    model = ("--model", str(folder("feature-extraction")))
+    near = call("run", "sentence-similarity", "--source-sentence", "I love it", "I love it", "no", *model, "--json")
+    assert [answer[0] for answer in json.loads(near.out)] == [pytest.approx(1), pytest.approx(0, abs=0.999)]
+    new = ("--model", str(folder("fill-mask")), "--allow-new-head", "--json")
+    chosen = call("run", "multiple-choice", "a", "--choices", "b", "--choices", "c", *new)
+    assert {row["choice"] for row in json.loads(chosen.out)} == {"b", "c"}
+    follows = call("run", "next-sentence-prediction", "a", "--text-pair", "b", *new)
+    assert json.loads(follows.out)["label"] in ("IsNext", "NotNext")
 
 
 # --- what goes wrong ----------------------------------------------------------------------------------------------
@@ -215,6 +258,8 @@ def test_help_names_every_option(call: Any, task: str) -> None:
         (["run", "token-classification", "x", "--model", str(folder("fill-mask"))], "no trained head"),
         (["run", "fill-mask", "a [MASK]", "--targets", "zyzzyva"], "zyzzyva"),
         (["run", "text-classification", "x", "--device", "moon"], "moon"),
+        (["run", "text-generation", "x"], "(--model)"),
+        (["run", "zero-shot-classification", "x", "--candidate-labels", "a"], "(--model)"),
     ],
 )
 def test_errors_are_one_line_on_stderr(call: Any, arguments: list[str], words: str) -> None:

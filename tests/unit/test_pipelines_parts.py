@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tqdm import tqdm
 
 from headway.errors import InputError
 from headway.pipelines.batches import batches
+from headway.pipelines.progress import progress
 from headway.pipelines.windows import merge, split
 
 frames = st.integers(0, 2)
@@ -68,3 +72,21 @@ def test_batches_hold_every_row_once_within_the_budget(lengths: list[int], budge
         longest = max(lengths[number] for number in batch)
         assert len(batch) == 1 or len(batch) * longest <= budget
         assert most is None or len(batch) <= most
+
+
+def test_progress_is_shown_to_those_who_watch_and_wait(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown() -> str:
+        with progress("fill-mask", 30) as bar:
+            bar.update(10)
+            bar.refresh()
+        out, err = capsys.readouterr()
+        assert not out
+        return err
+
+    assert not shown()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr("headway.pipelines.progress.LONG", 0)
+    monkeypatch.setattr(sys.modules["huggingface_hub.utils.tqdm"], "tqdm", tqdm)  # else off in tests
+    assert "fill-mask" in shown()

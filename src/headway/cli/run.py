@@ -11,7 +11,7 @@ import click
 
 from headway.cli.show import as_json, table
 from headway.errors import InputError, did_you_mean
-from headway.pipelines.base import Pipeline, pipelines
+from headway.pipelines.base import Pipeline, named, names, pipelines
 
 
 class CountOr(click.ParamType[Any]):
@@ -37,12 +37,12 @@ class Tasks(click.Group):
         return list(pipelines())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        kind = _by_name().get(cmd_name)
-        return None if kind is None else command(kind)
+        kind = named(cmd_name)
+        return None if kind is None else command(kind, cmd_name)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args and args[0] not in _by_name() and not args[0].startswith("-"):
-            hint = did_you_mean(args[0], _by_name()) or f" There are {', '.join(pipelines())}."
+        if args and named(args[0]) is None and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], names()) or f" There are {', '.join(pipelines())}."
             ctx.fail(f"There is no task {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
 
@@ -55,16 +55,11 @@ def run() -> None:
     """
 
 
-def _by_name() -> dict[str, type[Pipeline]]:
-    known = pipelines()
-    return {alias: kind for kind in known.values() for alias in kind.aliases} | known
-
-
-def command(kind: type[Pipeline]) -> click.Command:
-    """The command of a task."""
+def command(kind: type[Pipeline], task: str) -> click.Command:
+    """The command of a task, under the name that it was called by."""
 
     def call(**given: Any) -> None:
-        _run(kind, **given)
+        _run(kind, task, **given)
 
     source = "each line is one" if kind.by_line else "the whole is one"
     summary = f"{kind.summary[0].upper()}{kind.summary[1:]}."
@@ -82,7 +77,10 @@ def _common(kind: type[Pipeline]) -> list[click.Parameter]:
     named = click.Option([f"--{kind.main}"], help=f"The {kind.main}, another way to give INPUT.")
     return [
         click.Argument(["inputs"], nargs=-1, metavar="[INPUT]..."),
-        *(click.Option([f"--{name}"], required=True, help=_sentence(text)) for name, text in kind.besides.items()),
+        *(
+            click.Option([f"--{name.replace('_', '-')}", name], required=True, help=_sentence(text))
+            for name, text in kind.besides.items()
+        ),
         *([named] if kind.besides else []),
         click.Option(
             ["-f", "--file", "files"], multiple=True, type=click.File(encoding="utf-8"), help=f"Read a file, {whole}."
@@ -102,13 +100,16 @@ def _own(kind: type[Pipeline]) -> list[click.Parameter]:
     found: list[click.Parameter] = []
     for one in dataclasses.fields(kind.Options):
         meta, flag = one.metadata, f"--{one.name.replace('_', '-')}"
-        shown = f" (default: {one.default})" if one.default not in (None, False, (), "best") and meta["kind"] else ""
+        said = one.default not in (None, False, (), "", "best") and meta["kind"]
+        shown = f" (default: {one.default})" if said else ""
         text = _sentence(meta["help"] + shown)
         if meta["kind"] is bool:
             found.append(click.Option([f"{flag}/--no-{flag[2:]}", one.name], default=None, help=text))
         elif meta["kind"] is int:
             count = CountOr(meta["least"], meta["none"]) if meta["none"] else click.IntRange(min=meta["least"])
             found.append(click.Option([flag, one.name], type=count, help=text))
+        elif meta["kind"] is float:
+            found.append(click.Option([flag, one.name], type=click.FLOAT, help=text))
         elif meta["kind"] is list:
             found.append(click.Option([flag, one.name], multiple=True, help=f"{text[:-1]}; may be repeated."))
         elif meta["kind"] is str:
@@ -122,7 +123,13 @@ def _sentence(text: str) -> str:
 
 
 def _run(
-    kind: type[Pipeline], inputs: tuple[str, ...], files: tuple[Any, ...], json_: bool, jsonl: bool, **given: Any
+    kind: type[Pipeline],
+    task: str,
+    inputs: tuple[str, ...],
+    files: tuple[Any, ...],
+    json_: bool,
+    jsonl: bool,
+    **given: Any,
 ) -> None:
     if json_ and jsonl:
         raise click.UsageError("--json and --jsonl exclude each other.")
@@ -132,7 +139,7 @@ def _run(
     if not texts and not files and sys.stdin.isatty():
         raise click.UsageError(f"There is no input: give the {kind.main}, name a --file, or pipe it in.")
     items = (kind.item(text, **besides) for text in _texts(kind, texts, files))
-    run, options = _pipeline(kind, given)
+    run, options = _pipeline(kind, task, given)
     if len(texts) == 1 and texts != ("-",) and not files:
         answer = run(next(items), **options)
         click.echo(as_json(answer, indent=json_) if json_ or jsonl else table(run.table(answer)))
@@ -147,7 +154,7 @@ def _run(
         click.echo(as_json(answers, indent=True) if json_ else table(_rows(run, known, answers)))
 
 
-def _pipeline(kind: type[Pipeline], given: dict[str, Any]) -> tuple[Pipeline, dict[str, Any]]:
+def _pipeline(kind: type[Pipeline], task: str, given: dict[str, Any]) -> tuple[Pipeline, dict[str, Any]]:
     """The pipeline, and the options that its calls are given: those that were said."""
     from headway.pipelines.load import pipeline
 
@@ -159,7 +166,7 @@ def _pipeline(kind: type[Pipeline], given: dict[str, Any]) -> tuple[Pipeline, di
         if name in fields
     }
     load: dict[str, Any] = {name: value for name, value in said.items() if name not in fields}
-    return pipeline(kind.task, **load), options
+    return pipeline(task, **load), options
 
 
 def _texts(kind: type[Pipeline], texts: Sequence[str], files: Sequence[Any]) -> Iterator[str]:

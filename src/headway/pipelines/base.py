@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
@@ -30,22 +31,25 @@ class Pipeline:
         **options: the task's options, for every call that does not say otherwise.
 
     Attributes:
-        task: its name; ``aliases`` are others.
+        task: its name; ``aliases`` are others, and ``pattern`` matches names that say options too, by its groups.
         auto: the Auto class that loads its models.
         summary: what it does, in one line.
         Options: its options, a frozen dataclass.
         main: what an input is, on the command line; ``besides`` are further parts of one, with their help.
+        told_by_head: does a model's head tell that this is its task?
         by_line: are files read line by line, rather than whole?
         load_with: arguments for the model's class where that takes them.
     """
 
     task: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
+    pattern: ClassVar[str] = ""
     auto: ClassVar[str]
     summary: ClassVar[str]
     Options: ClassVar[type[Options]] = Options
     main: ClassVar[str] = "text"
     besides: ClassVar[Mapping[str, str]] = {}
+    told_by_head: ClassVar[bool] = True
     by_line: ClassVar[bool] = True
     load_with: ClassVar[Mapping[str, Any]] = {}
 
@@ -109,6 +113,17 @@ class Pipeline:
             yield from self.run(items, options)
             size = min(2 * size, STREAMED_AT_ONCE)
 
+    @classmethod
+    def options_in(cls, task: str) -> dict[str, str]:
+        """The options that a task's name says."""
+        found = re.fullmatch(cls.pattern, task)
+        return found.groupdict() if found else {}
+
+    @classmethod
+    def options_of(cls, name: str, place: Mapping[str, Any]) -> dict[str, Any]:
+        """The options that the files of the checkpoint ``name`` say."""
+        return {}
+
     # --- the command line ------------------------------------------------------------------------------------------
 
     @classmethod
@@ -145,10 +160,21 @@ def pipelines() -> dict[str, type[Pipeline]]:
     return dict(sorted(PIPELINES.items()))
 
 
-def find_pipeline(task: str) -> type[Pipeline]:
-    """The pipeline of ``task``, under its name or another; raises ``InputError`` with the nearest name for none."""
+def names() -> dict[str, type[Pipeline]]:
+    """Every pipeline by its task and by the other names of that."""
     known = pipelines()
-    names = {alias: kind for kind in known.values() for alias in kind.aliases} | known
-    if task not in names:
-        raise InputError(f"There is no task {task!r}.{did_you_mean(task, names)} There are {', '.join(known)}.")
-    return names[task]
+    return {alias: kind for kind in known.values() for alias in kind.aliases} | known
+
+
+def named(task: str) -> type[Pipeline] | None:
+    """The pipeline of ``task``, under whatever name; None if there is none."""
+    found = (kind for kind in pipelines().values() if kind.options_in(task))
+    return names().get(task) or next(found, None)
+
+
+def find_pipeline(task: str) -> type[Pipeline]:
+    """The pipeline of ``task``, under whatever name; raises ``InputError`` with the nearest name for none."""
+    kind = named(task)
+    if kind is None:
+        raise InputError(f"There is no task {task!r}.{did_you_mean(task, names())} There are {', '.join(pipelines())}.")
+    return kind

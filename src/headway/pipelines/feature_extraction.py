@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
 
 from headway.pipelines.options import option
 from headway.pipelines.text import Document, Row, TextOptions, TextPipeline, unpadded
 from headway.pipelines.windows import Array, merge
+
+POOLINGS = ("cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +20,10 @@ class FeatureExtractionOptions(TextOptions):
     """Whether to pool, and into what to put the numbers."""
 
     pooling: str | None = option(
-        None, "one vector a text: the first token's state, or the mean of all", str, choices=("cls", "mean")
+        None,
+        "one vector a text: the first token's state, the last one's, or what is made of all",
+        str,
+        choices=POOLINGS,
     )
     return_tensors: bool = option(False, "torch tensors rather than nested lists")
 
@@ -31,26 +38,24 @@ class FeatureExtractionPipeline(TextPipeline):
     task = "feature-extraction"
     auto = "AutoModel"
     summary = "the states of a text's tokens, or one vector for a text"
-    Options = FeatureExtractionOptions
+    Options: ClassVar[type[TextOptions]] = FeatureExtractionOptions
     load_with = {"add_pooling_layer": False}  # noqa: RUF012 - read only
 
     def select(self, output: Any, rows: Sequence[Row]) -> Iterable[Any]:
         return unpadded(output[0], rows)
 
     def answer(self, document: Document, outputs: Sequence[Array], options: Any) -> Any:
-        _, states = merge(document.windows, outputs)
-        match options.pooling:
-            case "cls":
-                states = states[0]
-            case "mean":
-                states = states.mean(0)
-            case _:
-                states = states[None]
+        states = self.pooled(document, outputs, options.pooling)
         if not options.return_tensors:
             return states.tolist()
         import torch
 
         return torch.from_numpy(states.copy())
+
+    def pooled(self, document: Document, outputs: Sequence[Array], how: str | None) -> Array:
+        """The states of a text, or one vector made of them."""
+        _, states = merge(document.windows, outputs)
+        return states[None] if how is None else pool(states, how)
 
     def table(self, answer: Any) -> list[dict[str, Any]]:
         shape, first = [len(answer)], answer
@@ -59,3 +64,22 @@ class FeatureExtractionPipeline(TextPipeline):
             shape.append(len(first))
         shown = " ".join(f"{value:.3f}" for value in first[:6])
         return [{"shape": " x ".join(map(str, shape)), "values": shown + (" ..." if len(first) > 6 else "")}]
+
+
+def pool(states: Array, how: str) -> Array:
+    """The states ``[tokens, channels]`` of a text as one vector, in a way that sentence-transformers names."""
+    count = len(states)
+    match how:
+        case "cls":
+            vector: Array = states[0]
+        case "lasttoken":
+            vector = states[-1]
+        case "max":
+            vector = states.max(0)
+        case "mean_sqrt_len_tokens":
+            vector = states.sum(0) / np.sqrt(count)
+        case "weightedmean":  # later tokens have seen more of the text (Muennighoff 2022, arXiv:2202.08904)
+            vector = np.average(states, axis=0, weights=np.arange(1, count + 1))
+        case _:
+            vector = states.mean(0)
+    return vector

@@ -57,6 +57,7 @@ def pipeline(
             raise InputError(f"pipeline needs a task or a model; the tasks are {', '.join(pipelines())}.")
         task = _task_of(model, place)
     kind = pipeline_class or find_pipeline(task or "")
+    kwargs = {**kind.options_in(task or ""), **kwargs}
     if model is None:
         model = _embedded(kind)
     where = _device(device if device_map is None else device_map)
@@ -65,11 +66,13 @@ def pipeline(
         model = _load(kind, name, config, {"dtype": dtype, **place, **(model_kwargs or {})})
         model.to(where or _device("auto"))
     else:
-        name = model.config.name_or_path
+        name = "" if tokenizer is not None else model.config.name_or_path
         if where is not None:
             model.to(where)
     if not allow_new_head:
         _refuse_new(model, kind)
+    if name:
+        kwargs = {**kind.options_of(name, place), **kwargs}
     if tokenizer is None and not name:
         raise InputError("This model does not know where it came from, so pass its tokenizer too.")
     if tokenizer is None or isinstance(tokenizer, str | os.PathLike):
@@ -99,7 +102,7 @@ def _embedded(kind: type[Pipeline]) -> str:
 
     found = folder(kind.task)
     if found is None:
-        raise InputError(f"headway brings no small model for {kind.task}; pass model=, a folder or a hub id.")
+        raise InputError(f"headway brings no small model for {kind.task}; pass model= (--model), a folder or a hub id.")
     return str(found)
 
 
@@ -131,7 +134,7 @@ def _task_of(model: Any, place: dict[str, Any]) -> str:
         names = [type(model).__name__]
     heads = {found[1] for name in names if (found := find_class(name)) is not None}
     for task, kind in pipelines().items():
-        if getattr(headway, kind.auto).task in heads:
+        if kind.told_by_head and getattr(headway, kind.auto).task in heads:
             return task
     raise InputError(
         f"The task of {names[0] if names else model!r} is not known; name it: one of {', '.join(pipelines())}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from headway.errors import InputError, did_you_mean
 
@@ -23,7 +23,8 @@ def option(
     Args:
         default: its value where nothing is said; it is always allowed.
         help: what it does, in a few words.
-        kind: ``int``, ``bool``, ``str``, or ``list`` for texts; None keeps it from the command line and unchecked.
+        kind: ``int``, ``float``, ``bool``, ``str``, or ``list`` for texts; None keeps it from the command line and
+            unchecked.
         least: the smallest ``int`` that makes sense.
         choices: the texts that are allowed.
         none: the word that stands for None on the command line, where None is allowed.
@@ -34,7 +35,12 @@ def option(
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What every pipeline can be told, when it is made or at a call."""
+    """What every pipeline can be told, when it is made or at a call.
+
+    ``further`` are names that are known besides the fields, to those who define ``changed``.
+    """
+
+    further: ClassVar[tuple[str, ...]] = ()
 
     batch_size: int | None = option(None, "rows of one pass at most; by default a budget of tokens decides", int)
     num_workers: int = option(0, "without effect: tokenizing uses all cores as it is")
@@ -56,12 +62,11 @@ class Options:
         Raises:
             InputError: there is no such option, or its value makes no sense.
         """
-        known = [one.name for one in fields(self)]
+        own = [one.name for one in fields(self)]
         for name in values:
-            if name not in known:
-                raise InputError(
-                    f"This pipeline has no option {name!r}.{did_you_mean(name, known)} It has {', '.join(known)}."
-                )
+            if name not in own:
+                hint = did_you_mean(name, (*own, *self.further))
+                raise InputError(f"This pipeline has no option {name!r}.{hint} It has {', '.join(own)}.")
         return replace(self, **values) if values else self
 
 

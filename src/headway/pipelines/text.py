@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from headway.errors import InputError
 from headway.pipelines.base import Pipeline
 from headway.pipelines.batches import TOKENS_ON_CPU, TOKENS_ON_GPU, batches
 from headway.pipelines.options import Options, option
+from headway.pipelines.progress import progress
 from headway.pipelines.windows import Array, Window, split, whole
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class TextPipeline(Pipeline):
     of tokens allows; the answers come in the order of the inputs. No answer depends on what else is in the batch.
     """
 
-    Options = TextOptions
+    Options: ClassVar[type[Options]] = TextOptions
 
     def select(self, output: Any, rows: Sequence[Row]) -> Iterable[Tensor]:
         """What ``answer`` needs of the model's output, one tensor a row, without padding."""
@@ -91,12 +92,17 @@ class TextPipeline(Pipeline):
 
     def run(self, items: Sequence[Any], options: Any) -> list[Any]:
         documents = self.documents(items, options)
+        outputs = self.outputs(documents, options)
+        return [self.answer(*both, options) for both in zip(documents, outputs, strict=True)]
+
+    def outputs(self, documents: Sequence[Document], options: Any) -> list[list[Array]]:
+        """What is kept of the model's output for each window of each document."""
         rows = []
         for document in documents:
             document.windows = self.windows(document, options)
             rows += self.rows(document)
         outputs = iter(self.forward(rows, options.batch_size))
-        return [self.answer(document, [next(outputs) for _ in document.windows], options) for document in documents]
+        return [[next(outputs) for _ in document.windows] for document in documents]
 
     # --- before the model ------------------------------------------------------------------------------------------
 
@@ -113,7 +119,7 @@ class TextPipeline(Pipeline):
             if item.keys() <= {"text", "text_pair"} and isinstance(pair, str | None):
                 return item["text"], pair
         raise InputError(
-            f"{self.task} takes a text, or a dictionary with 'text' and perhaps 'text_pair', not {_shown(item)}."
+            f"{self.task} takes a text, or a dictionary with 'text' and perhaps 'text_pair', not {shown(item)}."
         )
 
     def documents(self, items: Sequence[Any], options: Any) -> list[Document]:
@@ -134,7 +140,7 @@ class TextPipeline(Pipeline):
         """The windows in which the model reads a document."""
         count = len(document.ids)
         if not count:
-            raise InputError(f"{self.task} was given a text without any token: {_shown(document.text)}.")
+            raise InputError(f"{self.task} was given a text without any token: {shown(document.text)}.")
         limit = min(self.longest(options) or count, self.max_tokens or count)
         if count <= limit:
             return (whole(count),)
@@ -167,7 +173,7 @@ class TextPipeline(Pipeline):
         """How many tokens the model takes, as far as its positions and its tokenizer tell."""
         from headway.tokenization.options import UNKNOWN_LENGTH
 
-        known = [self.tokenizer.model_max_length, _positions(self.model)]
+        known = [self.tokenizer.model_max_length, positions(self.model)]
         return min((count for count in known if count is not None and count < UNKNOWN_LENGTH), default=None)
 
     # --- the model -------------------------------------------------------------------------------------------------
@@ -177,16 +183,22 @@ class TextPipeline(Pipeline):
         import torch
 
         found: list[Array] = [np.empty(0)] * len(rows)
-        budget = TOKENS_ON_CPU if self.device.type == "cpu" else TOKENS_ON_GPU
-        for numbers in batches([len(row) for row in rows], budget, most):
-            batch = [rows[number] for number in numbers]
-            with torch.inference_mode():
-                output = self.model(**self._inputs(batch))
+        with progress(self.task, len(rows)) as bar, torch.inference_mode():
+            for numbers in batches([len(row) for row in rows], self.budget, most):
+                batch = [rows[number] for number in numbers]
+                output = self.model(**self.inputs(batch))
                 for number, kept in zip(numbers, self.select(output, batch), strict=True):
                     found[number] = kept.float().cpu().numpy()
+                bar.update(len(numbers))
         return found
 
-    def _inputs(self, rows: Sequence[Row]) -> dict[str, Any]:
+    @property
+    def budget(self) -> int:
+        """Tokens of a pass at most."""
+        return TOKENS_ON_CPU if self.device.type == "cpu" else TOKENS_ON_GPU
+
+    def inputs(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """The model's inputs for rows that go through it together."""
         import torch
 
         lengths = np.array([len(row) for row in rows])
@@ -216,12 +228,18 @@ class TextPipeline(Pipeline):
         return super().options_from(options, plain)
 
 
+def mean_logits(document: Document, outputs: Sequence[Array]) -> Array:
+    """The logits ``[labels]`` of a document, of those of its windows by their lengths."""
+    mean: Array = np.average(outputs, axis=0, weights=[len(window.tokens) for window in document.windows])
+    return mean
+
+
 def unpadded(tensor: Tensor, rows: Sequence[Row]) -> list[Tensor]:
     """``[rows, width, ...]`` to one tensor ``[tokens, ...]`` a row."""
     return [values[: len(row)] for values, row in zip(tensor, rows, strict=True)]
 
 
-def _positions(model: Any) -> int | None:
+def positions(model: Any) -> int | None:
     """How many positions a model has, None where nothing bounds them."""
     backbone = getattr(getattr(model, "plan", None), "backbone", None)
     if backbone is not None:
@@ -233,6 +251,7 @@ def _positions(model: Any) -> int | None:
     return None if count is None else int(count)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as a message shows it, in part where it is long."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -10,7 +10,7 @@ import numpy as np
 
 from headway.errors import InputError
 from headway.pipelines.options import option
-from headway.pipelines.text import Document, Row, TextOptions, TextPipeline
+from headway.pipelines.text import Document, Row, TextOptions, TextPipeline, mean_logits
 from headway.pipelines.windows import Array
 
 FUNCTIONS = ("sigmoid", "softmax", "none")
@@ -49,7 +49,7 @@ class TextClassificationPipeline(TextPipeline):
         return logits
 
     def answer(self, document: Document, outputs: Sequence[Array], options: Any) -> Any:
-        logits = np.average(outputs, axis=0, weights=[len(window.tokens) for window in document.windows])
+        logits = mean_logits(document, outputs)
         scores = apply(options.function_to_apply or self._function(len(logits)), logits)
         label = self.model.config.label
         if options.top_k == "best":
