@@ -475,6 +475,9 @@ def test_one_rule_for_lengths() -> None:
     assert model.generate(IDS[:, :4], max_new_tokens=3).shape[1] == 7
     assert model.generate(IDS[:, :4], max_length=6).shape[1] == 6
     assert model.generate(IDS[:, :4], GenerationConfig(max_new_tokens=2)).shape[1] == 6
+    model.generation_config = GenerationConfig(max_length=9, max_new_tokens=3, eos_token_id=None)
+    assert model.generate(IDS[:, :4]).shape[1] == 7
+    assert model.generate(IDS[:, :4], max_length=6).shape[1] == 6
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,8 @@ class GenerationConfig:
         if self.max_length is not None:
             missing.pop("max_new_tokens", None)
         found = replace(self, **missing)
+        if self.max_new_tokens is not None:  # a file may say both
+            found.max_length = None
         found.validate()
         return found
 
