@@ -7,6 +7,7 @@ real numbers of layers, heads, labels and vocabulary entries, and few channels.
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -248,6 +249,42 @@ def t5(folder: Path) -> Path:
     values = {"d_model": 32, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 4, "vocab_size": 300}
     values |= {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "decoder_start_token_id": 0}
     _theirs(folder, "T5ForConditionalGeneration", "T5Config", values)
+    (folder / "spiece.model").write_bytes(_pieces(pad_id=0, eos_id=1, unk_id=2, bos_id=-1))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 512}))
+    return folder
+
+
+def _pieces(**ids: int) -> bytes:
+    """A sentencepiece model learnt from a few texts."""
+    import sentencepiece
+
+    made = io.BytesIO()
+    settings = {"vocab_size": 60, "hard_vocab_limit": False, "minloglevel": 2, **ids}
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(TEXT * 9), model_writer=made, **settings)
+    return made.getvalue()
+
+
+def marian(folder: Path) -> Path:
+    """As opus-mt: weights as a pickle alone, two sentencepiece models, one vocabulary, beams in the config."""
+    from sentencepiece import SentencePieceProcessor
+
+    pieces = _pieces()
+    folder.mkdir()
+    for side in ("source", "target"):
+        (folder / f"{side}.spm").write_bytes(pieces)
+    model = SentencePieceProcessor(model_proto=pieces)
+    learnt = [model.id_to_piece(id) for id in range(len(model))]
+    words = ["</s>", "<unk>", *(piece for piece in learnt if piece not in ("<s>", "</s>", "<unk>")), "<pad>"]
+    (folder / "vocab.json").write_text(json.dumps({word: id for id, word in enumerate(words)}))
+    pad = len(words) - 1
+    values = {"vocab_size": len(words), "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "pad_token_id": pad}
+    values |= {"encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "decoder_start_token_id": pad, "eos_token_id": 0}
+    values |= {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "activation_function": "swish"}
+    made = _theirs(folder, "MarianMTModel", "MarianConfig", {**values, "scale_embedding": True})
+    (folder / "model.safetensors").unlink()
+    (folder / "generation_config.json").unlink()
+    torch.save(made.state_dict(), folder / "pytorch_model.bin")
+    _edit(folder, config={"num_beams": 6, "bad_words_ids": [[pad]], "max_length": 64})
     return folder
 
 
@@ -265,4 +302,5 @@ MAKERS = {
     "openai-community/gpt2": gpt2,
     "google/flan-t5-large": t5,
     "google-t5/t5-small": t5,
+    "Helsinki-NLP/opus-mt-en-de": marian,
 }

@@ -521,6 +521,70 @@ def test_004_13_to_15_logits_of_the_next_token(
     assert model.load_report.clean
 
 
+def test_001_4_a_pipeline_that_writes() -> None:
+    from headway import pipeline
+
+    generator = pipeline("text-generation", model="meta-llama/Meta-Llama-3-8B-Instruct")
+    (found,) = generator("Once upon a time", max_new_tokens=5)
+    assert found["generated_text"].startswith("Once upon a time")
+
+
+def test_002_1_text_is_drawn(gpt2: tuple[Any, Any]) -> None:
+    tokenizer, model = gpt2
+    inputs = tokenizer("Once upon a time", return_tensors="pt")
+    outputs = model.generate(**inputs, max_length=50, do_sample=True, top_p=0.95, temperature=0.7)
+    assert outputs.shape[1] <= 50
+    assert tokenizer.decode(outputs[0], skip_special_tokens=True).startswith("Once upon a time")
+
+
+def test_002_3_a_translation_by_beams(checkpoints: dict[str, Path]) -> None:
+    from headway import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    name = "Helsinki-NLP/opus-mt-en-de"
+    tokenizer, model = AutoTokenizer.from_pretrained(name), AutoModelForSeq2SeqLM.from_pretrained(name)
+    inputs = tokenizer("Hello, my dog is cute", return_tensors="pt")
+    outputs = model.generate(**inputs, max_length=40, num_beams=4, early_stopping=True)
+    theirs = oracle("AutoModelForSeq2SeqLM", checkpoints, name)
+    assert torch.equal(outputs, theirs.generate(**inputs, max_length=40, num_beams=4, early_stopping=True))
+    assert isinstance(tokenizer.decode(outputs[0], skip_special_tokens=True), str)
+    assert model.generation_config.num_beams == 6
+
+
+def test_004_16_greedy_text(
+    gpt2: tuple[Any, Any], checkpoints: dict[str, Path], said: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer, model = gpt2
+    inputs = tokenizer("Once upon a time the cat", return_tensors="pt")
+    output_ids = model.generate(**inputs, max_new_tokens=30)
+    theirs = oracle("AutoModelForCausalLM", checkpoints, "openai-community/gpt2")
+    capfd.readouterr()
+    assert torch.equal(output_ids, theirs.generate(**inputs, max_new_tokens=30))
+    capfd.readouterr()
+    model.generate(**inputs, max_new_tokens=3)
+    assert (said, capfd.readouterr()) == ([], ("", "")), "a correct program prints nothing"
+
+
+def test_004_18_and_21_drawn_text(gpt2: tuple[Any, Any]) -> None:
+    tokenizer, model = gpt2
+    inputs = tokenizer("Once upon a time", return_tensors="pt")
+    with torch.inference_mode():
+        output_ids = model.generate(**inputs, max_new_tokens=20, do_sample=True, temperature=0.8, top_p=0.9)
+    assert tokenizer.decode(output_ids[0]).startswith("Once upon a time")
+
+
+def test_004_22_to_24_text_to_text(checkpoints: dict[str, Path]) -> None:
+    from headway import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained("t5-small")
+    model = AutoModelForSeq2SeqLM.from_pretrained("t5-small")
+    inputs = tokenizer("translate English to German: I love deep learning.", return_tensors="pt")
+    with torch.inference_mode():
+        output_ids = model.generate(**inputs, max_new_tokens=50)
+    theirs = oracle("AutoModelForSeq2SeqLM", checkpoints, "google-t5/t5-small")
+    assert torch.equal(output_ids, theirs.generate(**inputs, max_new_tokens=50))
+    assert isinstance(tokenizer.decode(output_ids[0], skip_special_tokens=True), str)
+
+
 def test_004_17_a_loop_by_hand(gpt2: tuple[Any, Any]) -> None:
     tokenizer, model = gpt2
     input_ids = tokenizer("Once upon a time", return_tensors="pt")["input_ids"]
