@@ -2,9 +2,9 @@
 
     python benchmarks/tokenizer.py [FOLDER] [--runs 5] [--sentences 10000]
 
-FOLDER holds a tokenizer.json and its settings; without one, those of the all-MiniLM-L6-v2 that the tests use. The three
-take turns, so that a busy machine slows all of them; the medians of the runs and their ratios to raw ``tokenizers`` go to
-stdout. transformers is left out if it is missing.
+FOLDER holds a tokenizer.json and its settings; without one, those of the all-MiniLM-L6-v2 that the tests use. The
+three take turns, so that a busy machine slows all of them; the medians of the runs and their ratios to raw
+``tokenizers`` go to stdout. transformers is left out if it is missing.
 """
 
 import argparse
