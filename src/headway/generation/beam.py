@@ -73,7 +73,8 @@ def beam_search(job: Job) -> Written:
         going = going & _can_improve(job, finished, totals, length)
         if at == end or not bool(going.any()):
             break
-        job.decoder.select((first + parent).flatten())
+        # Beams of one prompt look at the same memory.
+        job.decoder.select((first + parent).flatten(), same_memory=True)
         scores = job.decoder.feed(running[:, :, at - 1].reshape(-1, 1))
     return _result(job, finished, written)
 

@@ -65,13 +65,13 @@ class Decoder:
         found: Tensor = scores
         return found
 
-    def select(self, rows: Tensor) -> None:
-        """Go on with ``rows``, indices into the present ones."""
+    def select(self, rows: Tensor, same_memory: bool = False) -> None:
+        """Go on with ``rows``, indices into the present ones; see ``Cache.select``."""
         if self.cache is not None:
-            self.cache.select(rows)
+            self.cache.select(rows, same_memory)
         if self._ids is not None:
             self._ids = self._ids[rows]
-        if self.memory is not None:
+        if self.memory is not None and not same_memory:
             self.memory = self.memory.select(rows)
 
     def join(self, other: Decoder) -> None:

@@ -133,13 +133,18 @@ class Cache:
         """Can the last tokens be taken back? A state that has seen them cannot forget them."""
         return not any(isinstance(layer, StateLayer) for layer in self._layers)
 
-    def select(self, rows: Tensor) -> None:
-        """Make the cache one of ``rows``, indices into its rows; a row may be taken several times, or not at all."""
+    def select(self, rows: Tensor, same_memory: bool = False) -> None:
+        """Make the cache one of ``rows``, indices into its rows; a row may be taken several times, or not at all.
+
+        With ``same_memory`` each row takes the place of one that looks at the same memory: what is kept of that stays.
+        """
         if not isinstance(self.lengths, int):
             self.lengths = _counts([self.lengths[row] for row in rows.tolist()])
         longest = self.get_seq_length()
         for layer in self._layers:
             layer.select(rows, longest)
+        if same_memory:
+            return
         for step, (keys, values, mask) in self.cross.items():
             self.cross[step] = (keys[rows], values[rows], None if mask is None else mask[rows])
 

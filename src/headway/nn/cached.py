@@ -120,7 +120,7 @@ class TokenLayer:
     def select(self, rows: Tensor, longest: int) -> None:
         """Take ``rows``, of which the longest has ``longest`` tokens."""
         first = max(self.start, self.end - longest)
-        self.parts = tuple(part[rows, :, first:] for part in self.parts)
+        self.parts = tuple(_taken(part, rows, first, self.end) for part in self.parts)
         self.start, self.end = 0, self.end - first
 
     def join(self, other: Self, longest: tuple[int, int], capacity: int) -> None:
@@ -223,6 +223,16 @@ class StateLayer:
     def join(self, other: StateLayer, longest: tuple[int, int], capacity: int) -> None:
         one, two = (torch.cat(pair) for pair in zip(self.parts, other.parts, strict=True))
         self.parts = one, two
+
+
+def _taken(part: Tensor, rows: Tensor, first: int, end: int) -> Tensor:
+    """``rows`` of the columns ``first`` to ``end``, with the room behind them as it was; that is not copied."""
+    held = part[:, :, first:end]
+    if torch.is_grad_enabled() and part.requires_grad:
+        return held[rows]
+    taken = part.new_empty(len(rows), part.shape[1], part.shape[2] - first, *part.shape[3:])
+    torch.index_select(held, 0, rows, out=taken[:, :, : end - first])
+    return taken
 
 
 def other_rows(held: int, given: int) -> InputError:

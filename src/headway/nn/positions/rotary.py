@@ -20,9 +20,7 @@ def rotate(x: Tensor, turn: Turn) -> Tensor:
     cos, sin = turn
     width = cos.shape[-1]
     part = x if x.shape[-1] == width else x[..., :width]
-    half = width // 2
-    swapped = torch.cat((part[..., half:], part[..., :half]), -1)
-    turned = torch.addcmul(part * cos, swapped, sin)
+    turned = torch.addcmul(part * cos, part.roll(width // 2, -1), sin)
     return turned if part is x else torch.cat((turned, x[..., width:]), -1)
 
 
