@@ -46,13 +46,12 @@ def norm(c: Any) -> spec.Norm:
 
 
 def architecture(c: Any) -> spec.Encoder:
-    width, residual = spec.head_width(c.hidden_size, c.num_attention_heads), spec.PreNorm(norm(c))
-    turns = {FULL: rotary(c, width, 160000.0, FULL), SLIDING: rotary(c, width, 10000.0, SLIDING)}
+    theta, width = {FULL: 160000.0, SLIDING: 10000.0}, spec.head_width(c.hidden_size, c.num_attention_heads)
     attention = spec.Attention(c.num_attention_heads, bias=c.attention_bias, dropout=c.attention_dropout)
     mlp = spec.GatedMlp(c.intermediate_size, c.hidden_activation, c.mlp_bias, c.mlp_dropout)
-    kinds = zip(layer_types(c, "GLL"), windows(c, "GLL"), strict=True)
-    mixers = (replace(attention, position=turns[kind], window=window) for kind, window in kinds)
-    first, *others = (spec.Layer(mixer, mlp, residual) for mixer in mixers)
+    turns = (rotary(c, width, theta[kind], kind) for kind in layer_types(c, "GLL"))
+    mixers = map(lambda turn, window: replace(attention, position=turn, window=window), turns, windows(c, "GLL"))
+    first, *others = (spec.Layer(mixer, mlp, spec.PreNorm(norm(c))) for mixer in mixers)
     layers = (replace(first, residual=spec.FirstPreNorm(norm(c))), *others)
     embed = spec.Embed(c.vocab_size, c.hidden_size, norm=norm(c), dropout=c.embedding_dropout)
     return spec.Encoder(spec.Stack(c.hidden_size, embed, layers, norm(c)))
@@ -70,8 +69,7 @@ def names(c: Any) -> Names:
     layer = {
         ("attn.q", "attn.k", "attn.v"): Stored("attn.Wqkv", FusedRows((c.hidden_size,) * 3)),
         ("mlp.gate", "mlp.up"): Stored("mlp.Wi", FusedRows((c.intermediate_size,) * 2)),
-        "{attn.o,mlp.down}": "{attn,mlp}.Wo",
-        "{attn,mlp}_norm": "{attn,mlp}_norm",
+        "{attn.o,mlp.down,attn_norm,mlp_norm}": "{attn.Wo,mlp.Wo,attn_norm,mlp_norm}",
     }
     embed, hidden = {"embed.{tokens,norm}": "embeddings.{tok_embeddings,norm}"}, "head.{dense,norm}"
     rows = {task: {"hidden.{dense,norm}": hidden, "out": "classifier"} for task in heads(c)}
