@@ -89,6 +89,7 @@ _HOMES = {
     "headway.outputs": ("ModelOutput",),
     "headway.pipelines": ("Pipeline", "pipeline"),
     "headway.quant.error": ("QuantizationError", "quantization_error"),
+    "headway.processing.images": ("AutoImageProcessor", "ImageProcessor"),
     "headway.registry": ("Family", "register"),
     "headway.tokenization.encoding": ("BatchEncoding",),
     "headway.tokenization.tokenizer": ("Tokenizer",),

@@ -70,6 +70,8 @@ from headway.nn.cache import QuantizedCache as QuantizedCache
 from headway.outputs import ModelOutput as ModelOutput
 from headway.pipelines import Pipeline as Pipeline
 from headway.pipelines import pipeline as pipeline
+from headway.processing.images import AutoImageProcessor as AutoImageProcessor
+from headway.processing.images import ImageProcessor as ImageProcessor
 from headway.quant.error import QuantizationError as QuantizationError
 from headway.quant.error import quantization_error as quantization_error
 from headway.registry import Family as Family

@@ -47,8 +47,8 @@ TESTED = {
     43: ("test_errors", "test_what_is_no_file_of_weights", "test_truncated_weights", "test_a_config_that_is_none"),
     44: ("test_hub", "test_errors_say_what_to_do", "test_an_unreachable_hub_is_said_at_once"),
 }
-# Layouts, renames and head names of single families (the parity suite reads their files), tokenizers, image processors.
-ELSEWHERE = {27, 30, 31, 32, 33, 35, 37, 38, 39, 40, 41}
+# Layouts, renames and head names of single families (the parity suite reads their files), tokenizers.
+ELSEWHERE = {27, 30, 31, 32, 33, 35, 37, 38, 39, 40}
 
 
 @pytest.mark.parametrize("number", range(1, 45))
