@@ -86,20 +86,23 @@ def test_guesses_change_nothing(model_type: str, task: str) -> None:
 
 
 def test_guesses_save_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = writer("gpt2")
+    """A draft that is the model itself is right five times in a row, and a text that repeats itself is guessed."""
+    model, draft = writer("gpt2"), writer("gpt2")
     passes = []
     plain = type(model).next_scores
-    monkeypatch.setattr(type(model), "next_scores", lambda *a, **k: (passes.append(1), plain(*a, **k))[1])
-    model.generate(IDS[:1], max_new_tokens=16)
-    alone = len(passes)
-    passes.clear()
-    model.generate(IDS[:1], max_new_tokens=16, assistant_model=writer("llama", seed=1))
-    assert alone == 16
-    passes.clear()
-    text = torch.cat((IDS[:1], model.generate(IDS[:1], max_new_tokens=16)), 1)
-    passes.clear()
-    model.generate(text[:, :30], max_new_tokens=8, prompt_lookup_num_tokens=4)
-    assert len(passes) <= 8
+    monkeypatch.setattr(
+        type(model), "next_scores", lambda self, *a, **k: (passes.append(self), plain(self, *a, **k))[1]
+    )
+
+    def counted(ids: Tensor, **asked: Any) -> int:
+        passes.clear()
+        model.generate(ids, eos_token_id=None, **asked)
+        return sum(one is model for one in passes)
+
+    assert counted(IDS[:1], max_new_tokens=16) == 16
+    assert counted(IDS[:1], max_new_tokens=16, assistant_model=draft) == 4
+    text = model.generate(IDS[:1], max_new_tokens=40, eos_token_id=None)
+    assert counted(text, max_new_tokens=12, prompt_lookup_num_tokens=4) < 12
 
 
 @torch.no_grad()

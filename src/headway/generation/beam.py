@@ -9,8 +9,6 @@ from headway.errors import InputError
 from headway.generation.constraint import nothing_left
 from headway.generation.job import Job, Written
 
-NEVER = -1.0e9  # the score of what is not there
-
 
 def beam_search(job: Job) -> Written:
     """Keep ``num_beams`` sequences of each prompt, and of the finished ones as many.
@@ -30,7 +28,7 @@ def beam_search(job: Job) -> Written:
     totals = torch.full((prompts, beams), -torch.inf, device=device)
     totals[:, 0] = 0.0
     origins = torch.full((prompts, beams, end - width), -1, dtype=torch.int64, device=device)
-    finished = Finished(running.clone(), torch.full_like(totals, NEVER), origins.clone())
+    finished = Finished(running.clone(), torch.full_like(totals, -torch.inf), origins.clone())
     # A prompt that is done takes no more sequences, so that its result does not depend on the others.
     going = torch.ones(prompts, dtype=torch.bool, device=device)
     written = Written(job.ids)
@@ -80,7 +78,7 @@ def beam_search(job: Job) -> Written:
 
 
 class Finished:
-    """The best finished sequences of each prompt."""
+    """The best finished sequences of each prompt; the score of one that is not there is minus infinity."""
 
     def __init__(self, ids: Tensor, scores: Tensor, origins: Tensor) -> None:
         self.ids, self.scores, self.origins = ids, scores, origins
@@ -88,7 +86,7 @@ class Finished:
     @property
     def full(self) -> Tensor:
         """Which prompts have as many as there are beams."""
-        return (self.scores > NEVER / 2).all(1)
+        return (self.scores > -torch.inf).all(1)
 
     def add(self, ids: Tensor, scores: Tensor, origins: Tensor) -> None:
         """Keep the best of these and of ``ids [prompts, n, width]``."""
@@ -120,7 +118,7 @@ def _result(job: Job, finished: Finished, written: Written) -> Written:
         InputError: there are fewer than are asked for, since all else is forbidden.
     """
     count = job.config.num_return_sequences or 1
-    for prompt, found in enumerate((finished.scores > NEVER / 2).sum(1).tolist()):
+    for prompt, found in enumerate((finished.scores > -torch.inf).sum(1).tolist()):
         if not found:
             raise nothing_left(prompt)
         if found < count:

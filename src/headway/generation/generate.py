@@ -198,14 +198,11 @@ def _go_on(decoder: Decoder, rows: Tensor) -> Tensor:
     """Read what of ``rows`` the cache does not hold yet; one row of a cache may be the beginning of all."""
     cache, count = decoder.cache, rows.shape[0]
     assert cache is not None
-    past = (cache.lengths,) if isinstance(cache.lengths, int) else cache.lengths
-    held = cache[0][0].shape[0]
-    if held == 1 and count > 1:
+    if cache.rows == 1 and count > 1:
         cache.select(torch.zeros(count, dtype=torch.int64))
-        held = count
-    if held != count:
-        raise InputError(f"past_key_values holds {held} rows, but input_ids has {count}.")
-    lengths = past * count if len(past) == 1 else past
+    if cache.rows != count:
+        raise InputError(f"past_key_values holds {cache.rows} rows, but input_ids has {count}.")
+    lengths = cache.row_lengths(count)
     texts = [row[row >= 0] for row in rows]
     for row, (text, length) in enumerate(zip(texts, lengths, strict=True)):
         if len(text) <= length:

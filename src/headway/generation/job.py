@@ -80,6 +80,3 @@ class Written:
     logits: list[Tensor] = field(default_factory=list)
     sequences_scores: Tensor | None = None
     beam_indices: Tensor | None = None
-
-
-Strategy = Callable[[Job], Written]

@@ -85,7 +85,7 @@ def _check(model: Any, config: GenerationConfig, given: dict[str, Any], callable
     for name, value in given.items():
         if name != "past_key_values" or model.task != "causal-lm":
             raise InputError(f"generate_many takes no {name}: each prompt is whole and none is padded.")
-        if not isinstance(value, Cache) or not len(value) or value[0][0].shape[0] != 1:
+        if not isinstance(value, Cache) or value.rows != 1:
             raise InputError(
                 "past_key_values of generate_many is how all prompts begin; pass a cache of one row that holds tokens."
             )

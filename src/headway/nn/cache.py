@@ -56,6 +56,15 @@ class Cache:
         return self.lengths if isinstance(self.lengths, int) else max(self.lengths)
 
     @property
+    def rows(self) -> int:
+        """Rows held; 0 before the first pass."""
+        return self._layers[0].rows if self._layers else 0
+
+    def row_lengths(self, rows: int) -> tuple[int, ...]:
+        """Tokens held of each of ``rows`` rows."""
+        return (self.lengths,) * rows if isinstance(self.lengths, int) else self.lengths
+
+    @property
     def nbytes(self) -> int:
         """Bytes of memory taken."""
         return sum(layer.nbytes for layer in self._layers)
@@ -77,7 +86,7 @@ class Cache:
             dense = [batch.right_aligned(x).transpose(1, 2) for x in (keys, values)]
             self._layers.append(self._layer(dense[0], dense[1], self.capacity, window))
             return list(zip(split_rows(keys, batch), split_rows(values, batch), strict=True))
-        past = (self.lengths,) * batch.rows if isinstance(self.lengths, int) else self.lengths
+        past = self.row_lengths(batch.rows)
         found: list[Row] = self._layers[layer].append_ragged(split_rows(keys, batch), split_rows(values, batch), past)
         return found
 
@@ -100,8 +109,7 @@ class Cache:
             self.lengths += batch.width
             return
         new = batch.lengths or (batch.width,) * batch.rows
-        old = (self.lengths,) * batch.rows if isinstance(self.lengths, int) else self.lengths
-        self.lengths = _counts([a + b for a, b in zip(old, new, strict=True)])
+        self.lengths = _counts([a + b for a, b in zip(self.row_lengths(batch.rows), new, strict=True)])
 
     # --- what the caller does between passes -----------------------------------------------------------------------
 
@@ -114,11 +122,11 @@ class Cache:
         length = self.get_seq_length()
         going = -max_length if max_length < 0 else length - max_length
         if going > 0:
-            self.take_back((going,) * self._rows)
+            self.take_back((going,) * self.rows)
 
     def take_back(self, counts: Sequence[int]) -> None:
         """Take back the last ``counts[row]`` tokens of each row; all or, with an error, none."""
-        old = (self.lengths,) * len(counts) if isinstance(self.lengths, int) else self.lengths
+        old = self.row_lengths(len(counts))
         left = [a - b for a, b in zip(old, counts, strict=True)]
         if min(left) < 0:
             raise InputError(f"Cannot take back {max(counts)} tokens: a row of the cache holds {min(old)}.")
@@ -164,7 +172,7 @@ class Cache:
                 f"{len(other)}; join caches of one kind that one model has filled."
             )
         longest = (self.get_seq_length(), other.get_seq_length())
-        self.lengths = _counts([*self._each(), *other._each()])
+        self.lengths = _counts([*self.row_lengths(self.rows), *other.row_lengths(other.rows)])
         for layer, its in zip(self._layers, other._layers, strict=True):
             layer.join(its, longest, self.capacity)
         for step, memory in other.cross.items():
@@ -180,14 +188,6 @@ class Cache:
         }
         found._layers = [layer.copy() for layer in self._layers]
         return found
-
-    def _each(self) -> tuple[int, ...]:
-        """Tokens of each row."""
-        return (self.lengths,) * self._rows if isinstance(self.lengths, int) else self.lengths
-
-    @property
-    def _rows(self) -> int:
-        return self._layers[0].rows if self._layers else 0
 
 
 class QuantizedCache(Cache):

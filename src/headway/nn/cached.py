@@ -231,7 +231,7 @@ def _taken(part: Tensor, rows: Tensor, first: int, end: int) -> Tensor:
     if torch.is_grad_enabled() and part.requires_grad:
         return held[rows]
     taken = part.new_empty(len(rows), part.shape[1], part.shape[2] - first, *part.shape[3:])
-    torch.index_select(held, 0, rows, out=taken[:, :, : end - first])
+    torch.index_select(held, 0, rows.to(part.device), out=taken[:, :, : end - first])
     return taken
 
 
