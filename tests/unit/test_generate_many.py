@@ -316,9 +316,9 @@ def test_a_beginning_that_all_share_is_read_once(model_type: str, monkeypatch: p
 
 def test_eight_bit_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     model, kinds = writer("gpt2"), set()
-    original = many.prepare
+    original = many.read_prompts
     monkeypatch.setattr(
-        many, "prepare", lambda *args: (found := original(*args), kinds.add(type(found[0].decoder.cache)))[0]
+        many, "read_prompts", lambda *args: (found := original(*args), kinds.add(type(found.decoder.cache)))[0]
     )
     found = model.generate_many(PROMPTS, cache_implementation="quantized", max_new_tokens=6, tokens=90)
     assert kinds == {QuantizedCache}

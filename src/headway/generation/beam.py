@@ -17,9 +17,8 @@ def beam_search(job: Job) -> Written:
     (Wu et al. 2016, arXiv:1609.08144). With ``do_sample`` the continuations of a prompt are drawn.
     """
     config, beams = job.config, job.config.num_beams or 1
-    prompts, width, end = job.ids.shape[0], job.width, job.end
+    prompts, width, end = job.ids.shape[0] // beams, job.width, job.end
     device, penalty = job.ids.device, float(config.length_penalty or 0.0)
-    job.repeat(beams)
     # Among so many continuations are `beams` that do not end, were every end of sequence among the best.
     wide = max(2, 1 + (0 if job.eos is None else job.eos.numel())) * beams
     first = torch.arange(prompts, device=device)[:, None] * beams

@@ -56,7 +56,7 @@ def processors_for(
     if config.min_length and eos:
         # A row is as long as it is without padding.
         least = width + config.min_length - (ids >= 0).sum(1)
-        found.append(p.MinLengthLogitsProcessor(least.repeat_interleave(beams), eos))
+        found.append(p.MinLengthLogitsProcessor(least, eos))
     if config.min_new_tokens and eos:
         found.append(p.MinNewTokensLengthLogitsProcessor(width, config.min_new_tokens, eos))
     if allowed is not None:
@@ -66,7 +66,7 @@ def processors_for(
     if config.forced_eos_token_id is not None:
         forced = config.forced_eos_token_id
         ends = [forced] if isinstance(forced, int) else list(forced)
-        found.append(p.ForcedEOSTokenLogitsProcessor(limits.repeat_interleave(beams), ends))
+        found.append(p.ForcedEOSTokenLogitsProcessor(limits, ends))
     if config.remove_invalid_values:
         found.append(p.InfNanRemoveLogitsProcessor())
     if config.exponential_decay_length_penalty is not None:

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from headway.nn.cache import Cache
+from headway.nn.run import Memory, Wants
 
 NOTHING = -1  # stands before the tokens of rows that are shorter than the longest
+NOTHING_MORE = Wants()
 
 
 @dataclass
@@ -29,14 +31,13 @@ class Decoder:
         model: a model with a head to the vocabulary.
         cache: the past, or None.
         memory: an encoder's states, for a model that has one.
-        attentions, hidden: record these of every pass.
+        wants: what to record of every pass.
     """
 
     def __init__(
-        self, model: Any, cache: Cache | None, memory: Any = None, attentions: bool = False, hidden: bool = False
+        self, model: Any, cache: Cache | None, memory: Memory | None = None, wants: Wants = NOTHING_MORE
     ) -> None:
-        self.model, self.cache, self.memory = model, cache, memory
-        self.attentions, self.hidden, self.router = attentions, hidden, False
+        self.model, self.cache, self.memory, self.wants = model, cache, memory, wants
         self.recorded = Recorded()
         self._ids: Tensor | None = None
 
@@ -54,13 +55,13 @@ class Decoder:
             self._ids = ids
             mask = None if int(ids.min()) >= 0 else (ids >= 0).long()
             ids = ids.clamp(min=0)
-        scores, trace = self.model.next_scores(ids, mask, self.cache, self.memory, self, every=every, **extra)
+        scores, trace = self.model.next_scores(ids, mask, self.cache, self.memory, self.wants, every=every, **extra)
         if every:
             scores = scores[:, -count:]
         if trace.attentions:
             self.recorded.attentions.append(tuple(trace.attentions))
             self.recorded.cross.append(tuple(trace.cross))
-        if self.hidden:
+        if self.wants.hidden:
             self.recorded.hidden.append(tuple(trace.hidden))
         found: Tensor = scores
         return found
@@ -79,7 +80,7 @@ class Decoder:
         assert self.cache is not None
         assert other.cache is not None
         self.cache.join(other.cache)
-        if self.memory is not None:
+        if self.memory is not None and other.memory is not None:
             self.memory = self.memory.join(other.memory)
 
     def take_back(self, counts: list[int]) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from headway.generation.decoder import Decoder
 from headway.generation.processors import LogitsProcessor
+from headway.generation.prompts import Prompts
 from headway.nn.cache import Cache
 
 
@@ -16,17 +15,16 @@ class Guidance(LogitsProcessor):
 
     Args:
         scale: 1 changes nothing.
-        job: what is written.
-        callables: holds ``negative_prompt_ids`` and their mask.
+        prompts: after which is written.
+        negative: ids ``[prompts, n]`` with their ``mask``, or None.
     """
 
-    def __init__(self, scale: float, job: Any, callables: Any) -> None:
-        self.scale = scale
-        self.decoder = Decoder(job.decoder.model, Cache(), job.decoder.memory)
-        ids = callables.negative_prompt_ids
-        self._pending: Tensor = job.ids[:, -1:] if ids is None else ids
-        self._mask: Tensor | None = None if ids is None else callables.negative_prompt_attention_mask
-        self._width = job.width
+    def __init__(
+        self, scale: float, prompts: Prompts, negative: Tensor | None = None, mask: Tensor | None = None
+    ) -> None:
+        self.scale, self._width = scale, prompts.ids.shape[1]
+        self.decoder = Decoder(prompts.decoder.model, Cache(), prompts.decoder.memory)
+        self._pending, self._mask = (prompts.ids[:, -1:], None) if negative is None else (negative, mask)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if input_ids.shape[1] > self._width:

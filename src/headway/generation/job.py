@@ -53,13 +53,6 @@ class Job:
         """The column at which the longest row ends."""
         return int(self.limits.max())
 
-    def repeat(self, count: int) -> None:
-        """Stand each row ``count`` times, one after the other."""
-        if count > 1:
-            rows = torch.arange(self.ids.shape[0], device=self.ids.device).repeat_interleave(count)
-            self.decoder.select(rows)
-            self.ids, self.scores, self.limits = self.ids[rows], self.scores[rows], self.limits[rows]
-
     def ended(self, tokens: Tensor) -> Tensor:
         """Which of ``tokens`` end their row."""
         if self.eos is None:

@@ -17,10 +17,10 @@ from headway.generation.build import criteria_for, last_processors_for, processo
 from headway.generation.config import GenerationConfig
 from headway.generation.constraint import Constraint
 from headway.generation.decoder import Decoder, right_aligned
-from headway.generation.generate import Callables, check_head, generate, prepare, starts_of
+from headway.generation.generate import Callables, generate, limits_of
 from headway.generation.grammar import grammars_of
-from headway.generation.job import Job
 from headway.generation.processors import LogitsProcessorList
+from headway.generation.prompts import Prompts, check_head, read_prompts, starts_of
 from headway.generation.stopping import MaxTimeCriteria, StoppingCriteriaList
 from headway.generation.waiting import Room, Waiting, texts_of
 from headway.nn.cache import Cache
@@ -254,21 +254,23 @@ class Rows:
         if not numbers:
             return
         inputs = self.task.inputs([self.texts[number] for number in numbers])
-        job, _ = prepare(self.task.model, self.reading, inputs, Callables())
+        prompts = read_prompts(self.task.model, self.reading, inputs)
+        limits_of(self.reading, prompts.ids)
         if self.task.callables.grammar is not None and self.constraint is None:
-            self.constraint = self._follow(job)
-        self.rows += [self._row(number, ids) for number, ids in zip(numbers, job.ids, strict=True)]
+            self.constraint = self._follow(prompts)
+        self.rows += [self._row(number, ids) for number, ids in zip(numbers, prompts.ids, strict=True)]
         if self.decoder is None:
-            self.decoder, self.scores = job.decoder, job.scores
+            self.decoder, self.scores = prompts.decoder, prompts.scores
         else:
-            self.decoder.join(job.decoder)
-            self.scores = torch.cat((self.scores, job.scores))
+            self.decoder.join(prompts.decoder)
+            self.scores = torch.cat((self.scores, prompts.scores))
 
-    def _follow(self, job: Job) -> Constraint:
+    def _follow(self, prompts: Prompts) -> Constraint:
         """What makes all texts follow their grammars."""
         asked, eos = self.task.callables, self.task.config.eos_ids
         grammars = grammars_of(asked.grammar, len(self.texts) // self.copies)
-        return Constraint(grammars, asked.tokenizer, eos, job.scores.shape[-1], self.task.encodes and job.width == 1)
+        spaced = self.task.encodes and prompts.ids.shape[1] == 1
+        return Constraint(grammars, asked.tokenizer, eos, prompts.scores.shape[-1], spaced)
 
     def _row(self, number: int, ids: Tensor) -> Row:
         ids, callables, room = ids[ids >= 0], self.task.callables, self.waiting.room(number)

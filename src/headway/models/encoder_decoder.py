@@ -10,13 +10,13 @@ from headway import spec
 from headway.errors import InputError
 from headway.heads import HEADS, Seq2SeqLM
 from headway.heads.losses import IGNORED
-from headway.models.family import FamilyModel, Wants, recorded
+from headway.models.family import FamilyModel, recorded, wanted
 from headway.models.inputs import choices_of, last_token, past_of, shape_of, shift_right
 from headway.models.plan import BASE
 from headway.nn.batch import batch_of
 from headway.nn.builders import build
 from headway.nn.cache import Cache
-from headway.nn.run import Memory, Run, Trace
+from headway.nn.run import Memory, Run, Trace, Wants
 from headway.nn.stack import States, Tokens
 from headway.outputs import ModelOutput, Seq2SeqModelOutput
 
@@ -71,7 +71,7 @@ class EncoderDecoderModel(FamilyModel):
             input_ids, attention_mask, inputs_embeds = (
                 None if x is None else x.flatten(0, 1) for x in (input_ids, attention_mask, inputs_embeds)
             )
-        wants = Wants(self.config, output_attentions, output_hidden_states)
+        wants = wanted(self.config, output_attentions, output_hidden_states)
         encoder = self.encode(input_ids, attention_mask, inputs_embeds, encoder_outputs, wants)
         if decoder_input_ids is None and decoder_inputs_embeds is None:
             decoder_input_ids, decoder_attention_mask = self._shifted(

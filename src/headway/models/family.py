@@ -25,7 +25,7 @@ from headway.nn.builders import build
 from headway.nn.cache import Cache
 from headway.nn.kernels import eager, kernel
 from headway.nn.linear import lay_out
-from headway.nn.run import Memory, Run, Trace
+from headway.nn.run import Memory, Run, Trace, Wants
 from headway.nn.stack import States, Tokens
 from headway.outputs import BaseModelOutput, ModelOutput
 from headway.registry import Family
@@ -226,15 +226,13 @@ class FamilyModel(Writer, PreTrainedModel):
         return {name: value for name, value in given.items() if value is not None}
 
 
-class Wants:
-    """What a call asks to see, from its arguments or else from the config."""
-
-    def __init__(
-        self, config: PreTrainedConfig, attentions: bool | None, hidden: bool | None, router: bool | None = None
-    ) -> None:
-        self.attentions = config.output_attentions if attentions is None else attentions
-        self.hidden = config.output_hidden_states if hidden is None else hidden
-        self.router = getattr(config, "output_router_logits", False) if router is None else router
+def wanted(config: PreTrainedConfig, attentions: bool | None, hidden: bool | None, router: bool | None = None) -> Wants:
+    """What a call asks to see, by its arguments or else by the config."""
+    return Wants(
+        config.output_attentions if attentions is None else attentions,
+        config.output_hidden_states if hidden is None else hidden,
+        getattr(config, "output_router_logits", False) if router is None else router,
+    )
 
 
 def recorded(values: list[Tensor] | None) -> tuple[Tensor, ...] | None:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from headway import spec
-from headway.models.family import FamilyModel, Wants
+from headway.models.family import FamilyModel, wanted
 from headway.models.inputs import choices_of, memory_of, past_of, shape_of
 from headway.models.plan import BASE
 from headway.nn.batch import batch_of
@@ -73,7 +73,7 @@ class TextModel(FamilyModel):
             past_key_values = Cache()
         batch = batch_of(rows, width, device, attention_mask, position_ids, past_of(past_key_values))
         memory = memory_of(encoder_hidden_states, encoder_attention_mask)
-        wants = Wants(self.config, output_attentions, output_hidden_states, output_router_logits)
+        wants = wanted(self.config, output_attentions, output_hidden_states, output_router_logits)
         run = self._run(batch, wants, past_key_values, memory)
         states = self._decoded(Tokens(input_ids, inputs_embeds, token_type_ids), run)
         states.choices = choices

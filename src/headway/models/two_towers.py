@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from headway.errors import InputError
-from headway.models.family import FamilyModel, Wants
+from headway.models.family import FamilyModel, wanted
 from headway.models.inputs import shape_of
 from headway.models.vision import look
 from headway.nn.batch import batch_of
@@ -33,7 +33,7 @@ class TwoTowerModel(FamilyModel):
             InputError: shapes, ids or lengths that do not fit.
         """
         rows, width, device = shape_of(input_ids, None)
-        wants = Wants(self.config, output_attentions, output_hidden_states)
+        wants = wanted(self.config, output_attentions, output_hidden_states)
         run = self._run(batch_of(rows, width, device, attention_mask, position_ids), wants)
         backbone, head = self._towers()
         states = backbone.text.states(Tokens(input_ids), run)
@@ -53,7 +53,7 @@ class TwoTowerModel(FamilyModel):
         Raises:
             InputError: an image of another shape.
         """
-        wants = Wants(self.config, output_attentions, output_hidden_states)
+        wants = wanted(self.config, output_attentions, output_hidden_states)
         backbone, head = self._towers()
         states = look(self, backbone.vision, pixel_values, None, interpolate_pos_encoding, wants)
         states.pooled = head.image_features(states.pooled)

@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from headway.models.family import FamilyModel, Wants
+from headway.models.family import FamilyModel, wanted
 from headway.nn.batch import Batch
+from headway.nn.run import Wants
 from headway.nn.stack import States
 
 
@@ -41,7 +42,7 @@ class VisionModel(FamilyModel):
             InputError: an image of another shape.
         """
         targets = self._targets(labels)
-        wants = Wants(self.config, output_attentions, output_hidden_states)
+        wants = wanted(self.config, output_attentions, output_hidden_states)
         states = look(self, self.backbone, pixel_values, bool_masked_pos, interpolate_pos_encoding, wants)
         return self._output(states, targets, None, return_dict)
 

@@ -24,6 +24,15 @@ class Trace:
     router: list[Tensor] | None = None
 
 
+@dataclass(frozen=True)
+class Wants:
+    """What a call asks to see."""
+
+    attentions: bool = False
+    hidden: bool = False
+    router: bool = False
+
+
 @dataclass
 class Memory:
     """The states that a decoder looks at, in the layout of ``batch``."""
