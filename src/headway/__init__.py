@@ -93,6 +93,31 @@ _HOMES = {
     "headway.registry": ("Family", "register"),
     "headway.tokenization.encoding": ("BatchEncoding",),
     "headway.tokenization.tokenizer": ("Tokenizer",),
+    "headway.training.collators": (
+        "DataCollatorForLanguageModeling",
+        "DataCollatorForMultipleChoice",
+        "DataCollatorForSeq2Seq",
+        "DataCollatorForTokenClassification",
+        "DataCollatorForWholeWordMask",
+        "DataCollatorWithFlattening",
+        "DataCollatorWithPadding",
+        "DefaultDataCollator",
+        "default_data_collator",
+    ),
+    "headway.training.lion": ("Lion",),
+    "headway.training.parameters": ("freeze",),
+    "headway.training.schedules": (
+        "get_constant_schedule",
+        "get_constant_schedule_with_warmup",
+        "get_cosine_schedule_with_warmup",
+        "get_cosine_with_hard_restarts_schedule_with_warmup",
+        "get_cosine_with_min_lr_schedule_with_warmup",
+        "get_inverse_sqrt_schedule",
+        "get_linear_schedule_with_warmup",
+        "get_polynomial_decay_schedule_with_warmup",
+        "get_scheduler",
+        "get_wsd_schedule",
+    ),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -9,11 +9,11 @@ from headway.errors import InputError, TokenizerError
 from headway.tokenization.encoding import BatchEncoding
 from headway.tokenization.framing import Framing
 from headway.tokenization.options import (
-    UNKNOWN_LENGTH,
     Padding,
     Side,
     Truncation,
     count,
+    padded_length,
     padding_strategy,
     side_of,
 )
@@ -96,11 +96,7 @@ class Collating(Framing):
                     f"max_length={max_length} is no multiple of pad_to_multiple_of={multiple}, so a row that is cut "
                     "could not be padded within it."
                 )
-        length = None
-        if strategy == "max_length":
-            length = self.model_max_length if max_length is None else count("max_length", max_length)
-            if length > UNKNOWN_LENGTH:
-                raise InputError("padding='max_length' needs max_length, since the model's length is not known.")
+        length = padded_length(strategy, max_length, self.model_max_length)
         return Padding(length, multiple, side_of("padding_side", side or self.padding_side))
 
 

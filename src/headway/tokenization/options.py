@@ -56,6 +56,16 @@ def padding_strategy(padding: object) -> str | None:
     return _choose("padding", padding, _PADDINGS)
 
 
+def padded_length(strategy: str, max_length: int | None, model_max_length: int) -> int | None:
+    """Return the length that a strategy pads to, None for the longest row's; InputError if it is not known."""
+    if strategy != "max_length":
+        return None
+    length = model_max_length if max_length is None else count("max_length", max_length)
+    if length > UNKNOWN_LENGTH:
+        raise InputError("padding='max_length' needs max_length, since the model's length is not known.")
+    return length
+
+
 def side_of(name: str, side: object) -> Side:
     """Return ``side`` if it is "left" or "right"; InputError naming the argument ``name`` if not."""
     if side == "left" or side == "right":

@@ -1,0 +1,1 @@
+"""Training: data collators, optimizers, schedules and metrics."""
