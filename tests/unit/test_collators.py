@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small import one_sentence, small_model
 from test_tokenizer_made import ours, theirs
 
 import headway
 from headway.errors import InputError
+from small import one_sentence, small_model
 
 TEXTS = ["The quick brown fox", "jumps", "over the lazy dog, unbelievably slowly"]
 
@@ -70,8 +70,22 @@ def test_batches_equal_transformers(name: str, options: dict[str, Any]) -> None:
 def test_default_collator_equals_transformers() -> None:
     oracle = pytest.importorskip("transformers").default_data_collator
     numbers = [
-        {"label": 1, "x": [1.5, 2], "y": np.array([1, 2], dtype=np.int32), "z": torch.ones(2, 3), "text": "a", "no": None},
-        {"label": 0, "x": [0.5, 1], "y": np.array([3, 4], dtype=np.int32), "z": torch.zeros(2, 3), "text": "b", "no": None},
+        {
+            "label": 1,
+            "x": [1.5, 2],
+            "y": np.array([1, 2], dtype=np.int32),
+            "z": torch.ones(2, 3),
+            "text": "a",
+            "no": None,
+        },
+        {
+            "label": 0,
+            "x": [0.5, 1],
+            "y": np.array([3, 4], dtype=np.int32),
+            "z": torch.zeros(2, 3),
+            "text": "b",
+            "no": None,
+        },
     ]
     same(headway.default_data_collator(numbers), oracle(numbers))
     same(headway.default_data_collator([{"label": 0.5}]), oracle([{"label": 0.5}]))

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small import one_sentence
 
 from headway.errors import InputError
 from headway.training import metrics
 from headway.training.metrics import EntityF1, Metric, Perplexity, Rouge, Squad, WordErrorRate, entities
+from small import one_sentence
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 4, 200)
@@ -41,7 +41,9 @@ def test_f1_equals_scikit_learn(average: str) -> None:
 
 def test_accuracy_and_matthews_equal_scikit_learn() -> None:
     oracle = pytest.importorskip("sklearn.metrics")
-    assert in_batches(metrics.Accuracy(), TOLD, LABELS)["accuracy"] == pytest.approx(oracle.accuracy_score(LABELS, TOLD))
+    assert in_batches(metrics.Accuracy(), TOLD, LABELS)["accuracy"] == pytest.approx(
+        oracle.accuracy_score(LABELS, TOLD)
+    )
     found = in_batches(metrics.MatthewsCorrelation(), TOLD, LABELS)["matthews_correlation"]
     assert found == pytest.approx(oracle.matthews_corrcoef(LABELS, TOLD))
     assert metrics.matthews([1, 1], [0, 1]) == 0.0

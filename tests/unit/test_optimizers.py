@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from small import inputs_for, one_sentence, small_model
 
 import headway
 from headway.errors import InputError
 from headway.training.optimizers import OPTIMIZERS, make_optimizer
 from headway.training.parameters import parameter_groups, trained
+from small import inputs_for, one_sentence, small_model
 
 
 def arguments(**values: Any) -> Any:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from small import one_sentence
 
 import headway
 from headway.errors import InputError
 from headway.training.schedules import make_schedule
+from small import one_sentence
 
 RATE = 0.02
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -29,7 +29,10 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("inverse_sqrt", {}),
     ("inverse_sqrt", {"timescale": 50}),
     ("warmup_stable_decay", {"num_decay_steps": 9}),
-    ("warmup_stable_decay", {"num_decay_steps": 9, "decay_type": "linear", "warmup_type": "cosine", "min_lr_ratio": 0.2}),
+    (
+        "warmup_stable_decay",
+        {"num_decay_steps": 9, "decay_type": "linear", "warmup_type": "cosine", "min_lr_ratio": 0.2},
+    ),
     ("warmup_stable_decay", {"num_decay_steps": 9, "decay_type": "1-sqrt", "warmup_type": "1-sqrt"}),
     ("warmup_stable_decay", {"num_decay_steps": 9, "num_cycles": 1.2}),
 ]
