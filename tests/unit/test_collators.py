@@ -154,7 +154,7 @@ def stored(model: Any) -> dict[str, torch.Tensor]:
     return stored_tensors(model, model.parts())
 
 
-# --- masking -----------------------------------------------------------------------------------------------------------
+# --- masking ---------------------------------------------------------------------------------------------------------
 
 
 def long_rows(kind: str = "wordpiece", count: int = 60) -> list[dict[str, Any]]:
@@ -242,7 +242,7 @@ def test_whole_words_are_masked_or_not(kind: str, mark: str) -> None:
     assert words / len(rows) == pytest.approx(0.5, abs=0.1)
 
 
-# --- mistakes ----------------------------------------------------------------------------------------------------------
+# --- mistakes --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def in_batches(metric: Metric, predictions: Any, references: Any, size: int = 7)
     return metric.value()
 
 
-# --- labels ------------------------------------------------------------------------------------------------------------
+# --- labels ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("average", ["micro", "macro", "weighted", "binary"])
@@ -56,7 +56,7 @@ def test_labels_come_as_lists_arrays_tensors_or_scores_and_some_do_not_count() -
     assert metrics.accuracy(np.zeros((2, 3, 5)), [[0, 1, -100], [0, 0, -100]]) == 0.75
 
 
-# --- numbers -----------------------------------------------------------------------------------------------------------
+# --- numbers ---------------------------------------------------------------------------------------------------------
 
 
 def test_correlations_equal_scipy() -> None:
@@ -81,7 +81,7 @@ def test_perplexity_is_of_all_tokens_together() -> None:
     assert metric.value()["perplexity"] == pytest.approx(2 ** (6 / 4))
 
 
-# --- entities ----------------------------------------------------------------------------------------------------------
+# --- entities --------------------------------------------------------------------------------------------------------
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC", "E-PER", "S-LOC", "O"]
 
@@ -134,7 +134,7 @@ def test_entity_f1_of_a_models_scores() -> None:
     assert by_ids.value()["recall"] == 0.5
 
 
-# --- texts -------------------------------------------------------------------------------------------------------------
+# --- texts -----------------------------------------------------------------------------------------------------------
 
 
 def test_squad_takes_the_best_of_the_right_answers() -> None:
@@ -187,7 +187,7 @@ def test_word_error_rate_equals_jiwer() -> None:
     assert in_batches(WordErrorRate(), given, true)["wer"] == pytest.approx(oracle.wer(true, given))
 
 
-# --- all ---------------------------------------------------------------------------------------------------------------
+# --- all -------------------------------------------------------------------------------------------------------------
 
 EXAMPLES: dict[Any, tuple[Any, Any]] = {
     metrics.Accuracy: ([1, 0], [1, 1]),

@@ -55,7 +55,7 @@ def train(model: Any, optimizer: torch.optim.Optimizer, steps: int) -> list[floa
     return losses
 
 
-# --- groups ------------------------------------------------------------------------------------------------------------
+# --- groups ----------------------------------------------------------------------------------------------------------
 
 
 def test_matrices_and_tables_decay_and_nothing_else() -> None:
@@ -100,7 +100,7 @@ def test_rates_by_layer_need_layers() -> None:
         parameter_groups(torch.nn.Linear(2, 2), trained(torch.nn.Linear(2, 2)), 1.0, 0.0, 0.9)
 
 
-# --- freezing ----------------------------------------------------------------------------------------------------------
+# --- freezing --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_nothing_to_train_is_an_error() -> None:
         make_optimizer(model, arguments())
 
 
-# --- optimizers --------------------------------------------------------------------------------------------------------
+# --- optimizers ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
