@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from test_tokenizer_made import ours, theirs
+from torch.utils.data import DataLoader
 
 import headway
 from headway.errors import InputError
@@ -212,6 +213,22 @@ def test_masks_follow_torchs_generator_or_a_seed() -> None:
     resumed = headway.DataCollatorForLanguageModeling(tokenizer, seed=5)
     resumed.load_state_dict(state)
     same(resumed(rows), two)
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+def test_workers_draw_masks_of_their_own(seed: int | None) -> None:
+    collator = headway.DataCollatorForLanguageModeling(ours("wordpiece"), seed=seed)
+    rows = long_rows(count=4)
+    collator(rows)
+
+    def masks() -> list[torch.Tensor]:
+        torch.manual_seed(1)
+        loader = DataLoader(rows, 2, collate_fn=collator, num_workers=2)  # type: ignore[arg-type]
+        return [batch["labels"] for batch in loader]
+
+    first, again = masks(), masks()
+    assert torch.equal(torch.cat(first), torch.cat(again))
+    assert not torch.equal(*first)
 
 
 @pytest.mark.parametrize(("kind", "mark"), [("wordpiece", "##"), ("roberta", "Ġ"), ("unigram", "▁")])

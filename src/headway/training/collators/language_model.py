@@ -53,6 +53,7 @@ class DataCollatorForLanguageModeling(PaddingCollator):
     return_tensors: str = "pt"
     seed: int | None = None
     _generator: torch.Generator | None = field(default=None, init=False, repr=False, compare=False)
+    _worker: int | None = field(default=None, init=False, repr=False, compare=False)
     _continues: Tensor | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -100,9 +101,13 @@ class DataCollatorForLanguageModeling(PaddingCollator):
 
     def _random(self) -> torch.Generator | None:
         """Where random numbers come from; None stands for torch's global generator."""
-        if self.seed is not None and self._generator is None:
-            worker = get_worker_info()
-            self._generator = torch.Generator().manual_seed(self.seed + (worker.id if worker else 0))
+        if self.seed is None:
+            return None
+        info = get_worker_info()
+        worker = None if info is None else info.id
+        if self._generator is None or self._worker != worker:  # a worker is handed a copy of the main process's
+            self._generator = torch.Generator().manual_seed(self.seed + (worker or 0))
+            self._worker = worker
         return self._generator
 
     def state_dict(self) -> dict[str, Tensor]:
