@@ -118,6 +118,8 @@ _HOMES = {
         "get_scheduler",
         "get_wsd_schedule",
     ),
+    "headway.views.attention": ("AttentionView", "attention_view"),
+    "headway.views.hidden": ("HiddenStatesView", "hidden_states_view"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -99,6 +99,10 @@ from headway.training.schedules import get_linear_schedule_with_warmup as get_li
 from headway.training.schedules import get_polynomial_decay_schedule_with_warmup as get_polynomial_decay_schedule_with_warmup
 from headway.training.schedules import get_scheduler as get_scheduler
 from headway.training.schedules import get_wsd_schedule as get_wsd_schedule
+from headway.views.attention import AttentionView as AttentionView
+from headway.views.attention import attention_view as attention_view
+from headway.views.hidden import HiddenStatesView as HiddenStatesView
+from headway.views.hidden import hidden_states_view as hidden_states_view
 from headway.families.albert import AlbertConfig as AlbertConfig
 from headway.families.bart import BartConfig as BartConfig
 from headway.families.beit import BeitConfig as BeitConfig

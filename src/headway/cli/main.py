@@ -18,6 +18,7 @@ from headway.errors import HeadwayError, did_you_mean
 # Commands by name: the module that holds each, and its line in the list, so that the list imports none of them.
 COMMANDS = {
     "run": ("headway.cli.run", "Run a task on texts."),
+    "attention": ("headway.cli.attention", "Draw what a model attends to in a text."),
     "tasks": ("headway.cli.tables", "List the tasks."),
     "families": ("headway.cli.tables", "List the families of models and the heads that they take."),
     "env": ("headway.cli.env", "Show versions and settings, for bug reports."),

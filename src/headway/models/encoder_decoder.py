@@ -113,19 +113,33 @@ class EncoderDecoderModel(FamilyModel):
         self, ids: Tensor | None, mask: Tensor | None, targets: dict[str, Tensor], decoder_mask: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         """What the decoder reads where the caller does not say: the labels, or the input, one place to the right."""
-        start, pad = self.config.decoder_start_token_id, self.config.pad_token_id
-        start = pad if start is None else start
-        if start is None:
-            raise InputError("The config has neither decoder_start_token_id nor pad_token_id; pass decoder_input_ids.")
         if issubclass(HEADS.get(self.task, type(None)), Seq2SeqLM):
             if "labels" not in targets:
                 raise InputError(f"{type(self).__name__} needs decoder_input_ids, or labels to make them of.")
-            filler = start if pad is None else pad
-            labels = targets["labels"].masked_fill(targets["labels"] == IGNORED, filler)
-            return shift_right(labels, None, self._first(labels, labels != filler, start)), decoder_mask
+            return self.prepare_decoder_input_ids_from_labels(targets["labels"]), decoder_mask
         if ids is None:
             raise InputError(f"{type(self).__name__} needs decoder_input_ids where input_ids are not given.")
+        start = self._start
         return shift_right(ids, mask, self._first(ids, mask, start)), mask if decoder_mask is None else decoder_mask
+
+    def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
+        """What the decoder reads where it is to write ``labels [rows, steps]``: the same one place to the right.
+
+        Labels of -100 become padding. Raises InputError if the config does not say what the decoder reads first.
+        """
+        start, pad = self._start, self.config.pad_token_id
+        filler = start if pad is None else pad
+        labels = labels.masked_fill(labels == IGNORED, filler)
+        return shift_right(labels, None, self._first(labels, labels != filler, start))
+
+    @property
+    def _start(self) -> int:
+        """The token that the decoder reads first."""
+        start, pad = self.config.decoder_start_token_id, self.config.pad_token_id
+        found: int | None = pad if start is None else start
+        if found is None:
+            raise InputError("The config has neither decoder_start_token_id nor pad_token_id; pass decoder_input_ids.")
+        return found
 
     def _first(self, ids: Tensor, mask: Tensor | None, start: int) -> int | Tensor:
         """What the decoder reads first where it is to write ``ids``."""

@@ -43,8 +43,8 @@ class DataCollatorForSeq2Seq(PaddingCollator):
     A decoder starts at its first token, so labels that were filled on the left would be learnt behind padding.
 
     Args:
-        model: where it has ``prepare_decoder_input_ids_from_labels``, the batch gets ``decoder_input_ids``; headway's
-            models make them of the labels.
+        model: where it has ``prepare_decoder_input_ids_from_labels``, the batch gets ``decoder_input_ids``, which
+            headway's models would make of the labels themselves.
         label_pad_token_id: what fills labels; the loss does not count -100.
 
     The other arguments are as in ``DataCollatorWithPadding``.
