@@ -14,6 +14,11 @@ from headway.collection import collection_paused
 __version__ = "0.1.0"
 
 _HOMES = {
+    "headway.adapters.add": ("add_adapter",),
+    "headway.adapters.config": ("LoraConfig",),
+    "headway.adapters.load": ("load_adapter",),
+    "headway.adapters.merge": ("merge_adapter", "merge_and_unload", "unmerge_adapter"),
+    "headway.adapters.save": ("save_adapter",),
     "headway.auto.config": ("AutoConfig",),
     "headway.auto.model": (
         "AutoModel",

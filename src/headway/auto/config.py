@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from headway.adapters.base import with_base
 from headway.config import PreTrainedConfig, take_source_keywords
 from headway.errors import ConfigError
 from headway.io.configs import part_of, read_config, text_folder
@@ -24,7 +25,7 @@ class AutoConfig:
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
-        """Read a checkpoint's config: a folder, a JSON file or a hub id.
+        """Read a checkpoint's config: a folder, a JSON file or a hub id. That of an adapter is its base model's.
 
         Args:
             pretrained_model_name_or_path: where the checkpoint lies.
@@ -36,7 +37,8 @@ class AutoConfig:
             ConfigError: the config is not valid JSON, or its model type is unknown. Where a checkpoint of several
                 networks is unknown but its language model is known, the config is that one's.
         """
-        source = locate(pretrained_model_name_or_path, **take_source_keywords(kwargs))
+        places = take_source_keywords(kwargs)
+        _, source = with_base(locate(pretrained_model_name_or_path, **places), places)
         values = read_config(source)
         model_type = values.get("model_type") or infer_model_type(values, source)
         if not isinstance(model_type, str):

@@ -15,6 +15,7 @@ from headway.io.report import LoadReport, Mismatch
 from headway.io.weights import Weights
 from headway.layouts import Same
 from headway.names import Place, Translation
+from headway.nn.lora import is_adapters
 from headway.nn.quantised import Int4Linear, Int8Linear
 
 _BESIDE = {name.removeprefix("weight") for kind in (Int8Linear, Int4Linear) for name in kind.as_stored}
@@ -54,7 +55,7 @@ def _slots(state: Mapping[str, Tensor], parts: Iterable[Part]) -> dict[str, Slot
     found: dict[str, Slot] = {}
     seen: set[int] = set()
     for name, tensor in state.items():
-        if id(tensor) in seen:
+        if id(tensor) in seen or is_adapters(name):
             continue
         seen.add(id(tensor))
         part = next((part for part in parts if name.startswith(part.path)), None)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from headway.adapters.base import with_base
 from headway.collection import collection_paused
 from headway.config import SOURCE_KEYWORDS, PreTrainedConfig, take_source_keywords
 from headway.errors import ConfigError, InputError, did_you_mean
@@ -23,6 +24,7 @@ from headway.io.quantised import dequantised
 from headway.io.report import LoadReport
 from headway.io.save import save_weights
 from headway.io.weights import Weights, open_weights
+from headway.models.adapting import Adaptable
 from headway.models.initialise import initialise
 from headway.models.load import Loader, Part, assign, stored_tensors
 from headway.nn.kernels import kernel
@@ -35,7 +37,7 @@ _WITHOUT_EFFECT = ("low_cpu_mem_usage", "use_safetensors", "_fast_init", "weight
 _WITHOUT_EFFECT_ON_SAVING = ("save_function", "save_peft_format")
 
 
-class PreTrainedModel(nn.Module):
+class PreTrainedModel(Adaptable, nn.Module):
     """A module with a config that is saved to and loaded from folders in the Hugging Face format.
 
     Subclass it with an ``__init__(self, config)`` and a ``forward`` of your own; set ``config_class`` where the class
@@ -129,7 +131,7 @@ class PreTrainedModel(nn.Module):
         quantize: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Load a checkpoint: a folder or a hub id.
+        """Load a checkpoint: a folder or a hub id. Where an adapter alone lies there, load its base model and then it.
 
         Args:
             pretrained_model_name_or_path: where the checkpoint lies.
@@ -158,7 +160,7 @@ class PreTrainedModel(nn.Module):
             kwargs.pop(name, None)
         dtype = kwargs.pop("torch_dtype", dtype)
         places = take_source_keywords(kwargs)
-        source = locate(pretrained_model_name_or_path, **places)
+        adapter, source = with_base(locate(pretrained_model_name_or_path, **places), places)
         if isinstance(config, PreTrainedConfig):
             settings = config
         else:
@@ -193,12 +195,15 @@ class PreTrainedModel(nn.Module):
             check_loaded(model, source.name)
         elif quantize is not None:
             model.quantize(quantize)
+        if adapter is not None:
+            model.load_adapter(adapter)
+            report = model.load_report
         if model.can_generate():
             model.generation_config = read_generation_config(source, settings)
         if report.new or report.mismatched:
             logger.warning("%s", report)
         if isinstance(source, Folder) and source.find("adapter_config.json"):
-            logger.warning("The adapter in %s (adapter_config.json) is not applied.", source.name)
+            logger.warning("The adapter beside the model in %s is not applied; load_adapter does it.", source.name)
         if device_map is not None:
             model.to(_device(device_map))
         model.eval()
@@ -265,6 +270,7 @@ class PreTrainedModel(nn.Module):
             InputError: there is no such kind, or the model is quantised already.
         """
         checked(weights)
+        self._check_plain("quantised")
         if settings_of(self) is not None:
             raise InputError("The model is quantised already; load it in full precision to quantise it in another way.")
         report = self.load_report
@@ -286,13 +292,15 @@ class PreTrainedModel(nn.Module):
     ) -> None:
         """Write config and weights into a folder, all or nothing; other files in it stay.
 
+        Of a model with adapters, the one in use is written in place of them, as ``headway.save_adapter`` does it.
+
         The tensors have the names and layouts of the hub, so other libraries read them. The same model gives the same
         bytes.
 
         Args:
             save_directory: made where it is missing.
             max_shard_size: bytes of one file at most, such as ``"5GB"``.
-            state_dict: tensors by the hub's names in place of the model's own.
+            state_dict: tensors by the hub's names in place of the model's own; it is written whole.
             is_main_process: False writes nothing: of several processes, one is to save.
 
         Raises:
@@ -306,6 +314,9 @@ class PreTrainedModel(nn.Module):
             return
         if not safe_serialization:
             raise InputError("safe_serialization=False would write a pickle; headway writes safetensors only.")
+        if self._adapters is not None and state_dict is None:
+            self._save_adapter(save_directory)
+            return
         tensors = dict(stored_tensors(self, self.parts()) if state_dict is None else state_dict)
         values = self.config.to_dict()
         values |= {"architectures": [type(self).__name__], "dtype": str(self.dtype).removeprefix("torch.")}
