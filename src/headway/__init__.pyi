@@ -1,5 +1,12 @@
 # Made by tools/stubs.py; a test says when it is out of date.
 
+from headway.adapters.add import add_adapter as add_adapter
+from headway.adapters.config import LoraConfig as LoraConfig
+from headway.adapters.load import load_adapter as load_adapter
+from headway.adapters.merge import merge_adapter as merge_adapter
+from headway.adapters.merge import merge_and_unload as merge_and_unload
+from headway.adapters.merge import unmerge_adapter as unmerge_adapter
+from headway.adapters.save import save_adapter as save_adapter
 from headway.auto.config import AutoConfig as AutoConfig
 from headway.auto.model import AutoModel as AutoModel
 from headway.auto.model import AutoModelForCausalLM as AutoModelForCausalLM

@@ -1,4 +1,4 @@
-"""Where the layers and parameters of a model lie in files: adapters are made for the hub's layers, by the hub's names."""
+"""Where a model's layers and parameters lie in files: adapters are made for the hub's layers, by the hub's names."""
 
 from __future__ import annotations
 

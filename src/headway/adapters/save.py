@@ -78,7 +78,7 @@ def _magnitude(linear: HubLinear, loras: list[Lora | None], like: Tensor) -> Ten
 def _kept_tensors(model: Any, name: str) -> dict[str, Tensor]:
     values: dict[str, Tensor] = {}
     for path, owner, home in adapted(model):
-        one = home[name] if name in home else None
+        one = home._modules.get(name)
         if isinstance(one, Kept):
             values |= {f"{path}.{leaf}".lstrip("."): value.detach() for leaf, value in one.own(owner).items()}
     places = parameter_places(model)
