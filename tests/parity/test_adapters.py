@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import headway
+from headway.adapters.save import adapter_tensors
 from headway.io.hub import locate
 from headway.io.weights import open_weights
-from headway.adapters.save import adapter_tensors
 from headway.models.assemble import model_class
 from parity.inputs import collate, make_labels, make_rows, merge
 from parity.oracle import Cell, pair

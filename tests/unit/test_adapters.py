@@ -78,7 +78,7 @@ def test_parts_of_a_fused_layer_share_one_matrix_and_the_others_change_nothing()
 @pytest.mark.parametrize("target", ["q_projj", "atn.q"])
 def test_a_name_that_fits_no_layer_is_an_error_with_the_nearest(target: str) -> None:
     model = small_model("llama", "causal-lm")
-    with pytest.raises(InputError, match="Did you mean '(q_proj|attn.q)'") as caught:
+    with pytest.raises(InputError, match=r"Did you mean '(q_proj|attn\.q)'") as caught:
         model.add_adapter(LoraConfig(target_modules=["v_proj", target]))
     one_sentence(caught.value)
     assert not list(adapted(model))

@@ -109,7 +109,7 @@ def test_quirk_7_an_adapter_alone(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "org/base"}))
     (tmp_path / "adapter_model.safetensors").write_bytes(b"x")
     for load in (AutoConfig, AutoModel, AutoModelForCausalLM, headway.BertModel):
-        refused(tmp_path, CheckpointError, "an adapter", "'org/base'", load=load)
+        refused(tmp_path, CheckpointError, "The adapter in", "'org/base'", load=load)
 
 
 def test_quirk_7_an_adapter_beside_a_model(bare: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -98,7 +98,8 @@ def _choice(
     linear = linears.get(module)
     if linear is None:
         raise WeightsError(
-            f"{path} adapts {module!r}, which is no linear layer of {type(model).__name__}.{did_you_mean(module, linears)}"
+            f"{path} adapts {module!r}, which is no linear layer of {type(model).__name__}."
+            f"{did_you_mean(module, linears)}"
         )
     a, b = parts.get("lora_A"), parts.get("lora_B")
     if a is None or b is None or (config.use_dora and "lora_magnitude_vector" not in parts):
@@ -106,15 +107,15 @@ def _choice(
     rank = a.shape[0]
     if a.shape != (rank, linear.width) or b.shape != (linear.outputs, rank):
         raise WeightsError(
-            f"{path}: the adapter of {module!r} is for a layer from {a.shape[-1]} to {b.shape[0]} channels, but here it "
-            f"goes from {linear.width} to {linear.outputs}; the adapter belongs to another model."
+            f"{path}: the adapter of {module!r} is for a layer from {a.shape[-1]} to {b.shape[0]} channels, but here "
+            f"it goes from {linear.width} to {linear.outputs}; the adapter belongs to another model."
         )
     alpha = by_pattern(config.alpha_pattern, (module, *linear.paths), config.lora_alpha)
     return Choice(linear, tuple(range(len(linear.paths))), rank, alpha)
 
 
 def _kept_values(model: Any, values: Parts, path: Path) -> Parts:
-    """Whole parameters of a file by canonical names; raises ``WeightsError`` where the model has none of such a name."""
+    """Whole parameters of a file by canonical names; raises ``WeightsError`` where the model lacks one."""
     places = parameter_places(model)
     names = {stored: place for place in places.values() for stored in (*place.also, place.stored)}
     shapes = {name: parameter.shape for name, parameter in model.named_parameters(remove_duplicate=False)}

@@ -66,7 +66,7 @@ def _what_else(source: Source) -> str:
     adapter = source.read_json("adapter_config.json")
     if adapter is not None:
         base = adapter.get("base_model_name_or_path")
-        return f"an adapter; load the model that it was trained on, {base!r}, which headway does not adapt yet"
+        return f"an adapter; the config is that of the model that it was trained on, {base!r}"
     path = text_folder(source)
     if path:
         return f"a folder of sentence-transformers; pass subfolder={path!r}"

@@ -203,7 +203,7 @@ class PreTrainedModel(Adaptable, nn.Module):
         if report.new or report.mismatched:
             logger.warning("%s", report)
         if isinstance(source, Folder) and source.find("adapter_config.json"):
-            logger.warning("The adapter beside the model in %s is not applied; load_adapter does it.", source.name)
+            logger.warning("The adapter in %s (adapter_config.json) is not applied; load_adapter does it.", source.name)
         if device_map is not None:
             model.to(_device(device_map))
         model.eval()
