@@ -14,6 +14,7 @@ import torch
 import headway
 from headway import AutoModelForCausalLM, AutoModelForSequenceClassification, LoraConfig
 from headway.adapters.base import with_base
+from headway.adapters.load import restore_adapter
 from headway.errors import CheckpointError, ConfigError, InputError, WeightsError
 from headway.io.hub import locate
 from headway.nn.lora import adapted
@@ -96,6 +97,12 @@ def test_what_makes_no_sense_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:
         small_model("llama", "causal-lm").add_adapter(LoraConfig(**values))
     one_sentence(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "keys", "before", "training"])
+def test_names_that_no_adapter_can_have(name: str) -> None:
+    with pytest.raises(InputError, match="cannot be called"):
+        small_model("llama", "causal-lm").add_adapter(LoraConfig(), name)
 
 
 # --- what changes ---------------------------------------------------------------------------------------------------
@@ -307,6 +314,25 @@ def test_an_adapter_of_another_model_is_refused_and_leaves_no_trace(base: Path, 
         one_sentence(caught.value)
         assert not list(adapted(other))
         assert other.peft_config == {}
+
+
+@pytest.mark.parametrize("dora", [False, True])
+def test_values_come_back_in_place(tmp_path: Path, dora: bool) -> None:
+    values = {"target_modules": ["c_attn"], "use_dora": dora, "modules_to_save": ["score"]}
+    model = adapted_model("gpt2", "sequence-classification", **values)
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    before = [parameter.clone() for parameter in learning]
+    expected = logits(model)
+    model.save_pretrained(tmp_path)
+    with torch.no_grad():
+        for parameter in learning:
+            parameter.add_(1)
+    restore_adapter(model, tmp_path, "default")
+    assert all(map(torch.equal, learning, before))
+    assert torch.equal(logits(model), expected)
+    model.add_adapter(LoraConfig(r=5), "other")
+    with pytest.raises(WeightsError, match="another adapter"):
+        restore_adapter(model, tmp_path, "other")
 
 
 def test_an_adapter_of_a_head_goes_onto_the_backbone_alone(base: Path, tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def state_of(model: Any) -> State:
 
 def check_name(model: Any, name: str) -> None:
     """Raise ``InputError`` where no new adapter of ``model`` can be called ``name``."""
-    if not isinstance(name, str) or not name or "." in name or hasattr(Adapters, name):
+    if not isinstance(name, str) or not name or "." in name or hasattr(Adapters(), name):
         raise InputError(f"An adapter cannot be called {name!r}; take a word without dots, such as 'default'.")
     state: State | None = model._adapters
     if state is None:

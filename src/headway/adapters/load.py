@@ -16,10 +16,12 @@ from headway.adapters.add import check_name, enter, keep, put, wide
 from headway.adapters.choose import Choice, by_pattern
 from headway.adapters.config import PREFIX, WEIGHTS_NAMES, LoraConfig, read_lora_config
 from headway.adapters.places import HubLinear, hub_linears, parameter_places
+from headway.adapters.save import adapter_tensors
 from headway.errors import WeightsError, did_you_mean
 from headway.io.hub import locate
 from headway.io.source import Source
 from headway.io.weights import Weights, open_weights
+from headway.nn.lora import Kept, adapted, adapters_of
 
 _LORA = re.compile(r"(.+)\.(lora_A|lora_B|lora_magnitude_vector)(?:\.weight)?")
 _FOREIGN = re.compile(r".*\.(lora|vera|ia3|hada|lokr|oft)_\w+(\..*)?")
@@ -136,3 +138,35 @@ def _kept_values(model: Any, values: Parts, path: Path) -> Parts:
                 )
             found[name] = part.to(device, dtype).clone()
     return found
+
+
+@torch.no_grad()
+def restore_adapter(model: Any, folder: str | os.PathLike[str], name: str) -> None:
+    """Give the adapter ``name`` of ``model`` the values that ``save_adapter`` wrote, in place: an optimizer keeps it.
+
+    Raises:
+        CheckpointError: there is no adapter.
+        WeightsError: it has other layers or ranks than that of ``model``.
+    """
+    source = locate(folder)
+    path = source.require(*WEIGHTS_NAMES)
+    weights = open_weights(source, name=path.name)
+    here = {key: tuple(tensor.shape) for key, tensor in adapter_tensors(model, name).items()}
+    if here != {key: weights.shape(key) for key in weights}:
+        raise WeightsError(f"{path} is of another adapter: its layers or ranks are not those of {name!r} here.")
+    loras, values = _sorted(weights, path)
+    linears, kept = hub_linears(model), _kept_values(model, values, path)
+    for module, parts in loras.items():
+        for layer, rows in zip(linears[module].layers, linears[module].rows, strict=True):
+            home = adapters_of(layer)
+            if home is not None and name in home:
+                lora = home.loras[name]
+                lora.a.copy_(parts["lora_A"])
+                lora.b.copy_(parts["lora_B"][rows])
+                if lora.magnitude is not None:
+                    lora.magnitude.copy_(parts["lora_magnitude_vector"][rows])
+    for place, owner, home in adapted(model):
+        one = home._modules.get(name)
+        if isinstance(one, Kept):
+            for leaf, parameter in one.own(owner).items():
+                parameter.copy_(kept[f"{place}.{leaf}".lstrip(".")])
