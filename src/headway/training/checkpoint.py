@@ -45,8 +45,9 @@ def write_checkpoint(
     with atomic_folder(folder) as draft:
         for save in parts.values():
             with TemporaryDirectory(dir=draft, prefix=".part-") as part:
-                save(part)
-                for path in Path(part).iterdir():
+                inner = Path(part) / "part"  # what saves itself locks the folder above
+                save(str(inner))
+                for path in inner.iterdir():
                     path.replace(draft / path.name)
         state.save_to_json(draft / STATE)
         if rest is not None:
