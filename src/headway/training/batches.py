@@ -1,4 +1,4 @@
-"""Batches of a data set: fetching rows, leaving out columns that no model takes, collating, in this process or others."""
+"""Batches of a data set: rows fetched and collated, here or in workers, without the columns that no model takes."""
 
 from __future__ import annotations
 
@@ -191,8 +191,8 @@ def check_columns(dataset: Any, taken: frozenset[str] | None, model: nn.Module, 
     if names and len(unused) == len(names) and taken is not None:
         takes = [name for name in inspect.signature(model.forward).parameters if name in taken]
         raise InputError(
-            f"{type(model).__name__} takes none of the columns {', '.join(names)}; tokenize the data set first, so that "
-            f"it has {', '.join(takes[:3])}."
+            f"{type(model).__name__} takes none of the columns {', '.join(names)}; tokenize the data set "
+            f"first, so that it has {', '.join(takes[:3])}."
         )
     if set(unused) - said:
         said.update(unused)

@@ -180,7 +180,8 @@ class EarlyStoppingCallback(TrainerCallback):
 
     def __init__(self, early_stopping_patience: int = 1, early_stopping_threshold: float = 0.0) -> None:
         self.early_stopping_patience, self.early_stopping_threshold = early_stopping_patience, early_stopping_threshold
-        self.waited, self.best = 0, None
+        self.waited = 0
+        self.best: float | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """How long it has waited, and for what."""

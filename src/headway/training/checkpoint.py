@@ -122,7 +122,7 @@ def read_rest(folder: Path) -> dict[str, Any]:
     """What resuming needs besides weights and state; raises ``CheckpointError``."""
     if not (folder / f"{REST}.json").is_file():
         raise CheckpointError(
-            f"{folder} holds weights alone (save_only_model=True); load the model from it to start a training with them."
+            f"{folder} holds weights alone (save_only_model=True); load the model from it and start a training."
         )
     found: dict[str, Any] = read_plain(folder, REST)
     return found

@@ -131,7 +131,7 @@ def evaluate(
     Returns:
         Predictions and labels where the sink keeps them, metrics with ``prefix`` before their names, and the rows.
     """
-    group, model, args = trainer.args.replicas, trainer.model, trainer.args
+    group, model = trainer.args.replicas, trainer.model
     was_training = model.training
     model.eval()
     began = time.perf_counter()
@@ -163,7 +163,9 @@ def evaluate(
         metrics.setdefault("loss", loss_sum / weight_sum)
     seconds = time.perf_counter() - began
     metrics |= {"runtime": seconds, "samples_per_second": rows / seconds, "steps_per_second": rounds / seconds}
-    named = {key if key.startswith(f"{prefix}_") else f"{prefix}_{key}": _number(value) for key, value in metrics.items()}
+    named = {
+        key if key.startswith(f"{prefix}_") else f"{prefix}_{key}": _number(value) for key, value in metrics.items()
+    }
     whole = sink.whole() if isinstance(sink, Kept) else Prediction(None, None)
     return EvalLoopOutput(whole.predictions, whole.label_ids, named, int(rows))
 

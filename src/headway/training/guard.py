@@ -14,7 +14,9 @@ def origin(model: nn.Module, batches: Iterable[Mapping[str, Any]]) -> str:
     for name, parameter in model.named_parameters():
         if not _finite(parameter):
             return f"the weight {name} holds such a number already"
-    gradients = next((name for name, one in model.named_parameters() if one.grad is not None and not _finite(one.grad)), "")
+    gradients = next(
+        (name for name, one in model.named_parameters() if one.grad is not None and not _finite(one.grad)), ""
+    )
     for batch in batches:
         for name, value in batch.items():
             if isinstance(value, Tensor) and not _finite(value):

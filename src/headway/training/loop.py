@@ -68,7 +68,9 @@ class Training:
         with suppress(TypeError):
             passes = len(self.batches)
             if passes == 0:
-                raise InputError("The training data set holds no batch; with dataloader_drop_last=True it may be small.")
+                raise InputError(
+                    "The training data set holds no batch; with dataloader_drop_last=True it may be small."
+                )
             return passes
         if self.args.max_steps <= 0:
             raise InputError("The training data set does not know its length; say max_steps.")
@@ -145,7 +147,7 @@ class Training:
         if hasattr(self.batches, "go_to"):
             self.batches.go_to(self.epoch, self.steps)
             return iter(self.batches)
-        sampler = getattr(self.batches, "sampler", None)
+        sampler: Any = getattr(self.batches, "sampler", None)
         if hasattr(sampler, "set_epoch"):
             sampler.set_epoch(self.epoch)
         return islice(iter(self.batches), self.steps * self.args.gradient_accumulation_steps, None)

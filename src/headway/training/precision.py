@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -67,10 +68,10 @@ def keep_masters(model: nn.Module, autocast: bool) -> None:
                 buffer.data = buffer.data.float()
 
 
-def clip(parameters: list[Tensor], most: float) -> Tensor:
+def clip(parameters: Sequence[Tensor], most: float) -> Tensor:
     """Scale the gradients down to the norm ``most``, where above 0; returns the norm of all that they had."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = nn.utils.get_total_norm(gradients)
     if most > 0:
-        nn.utils.clip_grads_with_norm_(parameters, most, norm)
+        nn.utils.clip_grads_with_norm_(list(parameters), most, norm)
     return norm

@@ -73,7 +73,9 @@ class ProgressCallback(TrainerCallback):
         if self.bar is not None:
             self.bar.set_postfix_str(said(logs or {}))
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         if self.bar is not None:
             self.bar.close()
             self.bar = None
@@ -151,7 +153,9 @@ class TensorBoardCallback(TrainerCallback):
                 self.writer.add_scalar(f"{part}/{name.removeprefix('eval_')}", value, state.global_step)
         self.writer.flush()
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         if self.writer is not None:
             self.writer.close()
             self.writer = None

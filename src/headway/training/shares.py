@@ -33,7 +33,9 @@ def counts_of(model: nn.Module, batch: Mapping[str, Any]) -> dict[str, int] | No
     return (count(**batch) or None) if callable(count) else None
 
 
-def shares(model: nn.Module, batches: Sequence[Mapping[str, Any]], names: Sequence[str], group: Replicas) -> list[Share]:
+def shares(
+    model: nn.Module, batches: Sequence[Mapping[str, Any]], names: Sequence[str], group: Replicas
+) -> list[Share]:
     """The shares of the batches that are this process's part of a step.
 
     Args:
@@ -42,7 +44,9 @@ def shares(model: nn.Module, batches: Sequence[Mapping[str, Any]], names: Sequen
     counts = [counts_of(model, batch) for batch in batches]
     counted = [0 if count is None else 1 for count in counts]
     sums = [sum(count.get(name, 0) for count in counts if count is not None) for name in names]
-    own = [rows_of(batch) if count is None else sum(count.values()) for batch, count in zip(batches, counts, strict=True)]
+    own = [
+        rows_of(batch) if count is None else sum(count.values()) for batch, count in zip(batches, counts, strict=True)
+    ]
     whole = torch.tensor([*sums, sum(own), sum(counted)], dtype=torch.float64)
     if group.world > 1:
         whole = group.sum(whole.to(group.device))

@@ -85,6 +85,7 @@ class Trainer:
         self.data_collator = data_collator or self._default_collator()
         self.compute_loss_func, self.compute_metrics = compute_loss_func, compute_metrics
         self.preprocess_logits_for_metrics = preprocess_logits_for_metrics
+        self.optimizer: Any
         self.optimizer, self.lr_scheduler = optimizers
         self.precision = Precision(self.args)
         self.state, self.control = TrainerState(), TrainerControl()
@@ -268,7 +269,8 @@ class Trainer:
         """Make the optimizer where there is none."""
         if self.optimizer is None:
             self.optimizer = make_optimizer(self.model, self.args)
-        return self.optimizer
+        made: Optimizer = self.optimizer
+        return made
 
     def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> Any:
         """Make the schedule where there is none."""
@@ -410,7 +412,9 @@ class Trainer:
             width = max(map(len, metrics), default=0)
             print(f"***** {split} metrics *****")
             for name, value in sorted(metrics.items()):
-                print(f"  {name:<{width}} = {value:.4f}" if isinstance(value, float) else f"  {name:<{width}} = {value}")
+                print(
+                    f"  {name:<{width}} = {value:.4f}" if isinstance(value, float) else f"  {name:<{width}} = {value}"
+                )
 
     def save_metrics(self, split: str, metrics: Mapping[str, float]) -> None:
         """Write metrics as ``{split}_results.json`` into ``output_dir``."""
