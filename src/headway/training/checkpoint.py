@@ -110,12 +110,12 @@ def remove_old(folder: Path, limit: int, best: str | None) -> None:
         shutil.rmtree(path, ignore_errors=True)
     there = checkpoints(folder)
     kept = {path for path in there if path == there[-1] or (best is not None and path == Path(best))}
-    for path in there[: max(0, len(there) - limit)]:
-        if path not in kept:
-            # Under another name first, so that nobody takes what is left of it for a checkpoint.
-            gone = path.with_name(f".{path.name}{_GONE}")
-            path.rename(gone)
-            shutil.rmtree(gone, ignore_errors=True)
+    others = [path for path in there if path not in kept]
+    for path in others[: max(0, len(there) - limit)]:
+        # Under another name first, so that nobody takes what is left of it for a checkpoint.
+        gone = path.with_name(f".{path.name}{_GONE}")
+        path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def read_rest(folder: Path) -> dict[str, Any]:
