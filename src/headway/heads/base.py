@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -11,8 +12,10 @@ from torch.nn import functional as F
 from headway import spec
 from headway.config import PreTrainedConfig
 from headway.errors import InputError
+from headway.heads.losses import Target, Targets, real
 from headway.names import Stored
 from headway.nn.activations import activation
+from headway.nn.batch import Batch
 from headway.nn.builders import build
 from headway.nn.linear import Linear
 from headway.nn.reading import gather, last_of
@@ -20,7 +23,6 @@ from headway.nn.stack import States
 from headway.outputs import ModelOutput
 
 TEXT = (spec.Encoder, spec.Decoder, spec.EncoderDecoder)
-Targets = Mapping[str, Tensor]
 Recipes = Mapping[str, spec.Recipe]
 
 HEADS: dict[str, type[Head]] = {}
@@ -76,6 +78,19 @@ class Head(nn.Module):
     def names(cls, recipe: Any) -> Mapping[str, str | Stored]:
         """Canonical names of the head's modules to those in checkpoints of families that say nothing else."""
         return {}
+
+    def read_labels(self, name: str, labels: Tensor, batch: Batch) -> Tensor:
+        """The labels of the argument ``name`` as the loss reads them, in the layout of ``batch``; -100 is no label."""
+        return labels
+
+    def target(self, name: str, targets: Targets, batch: Batch) -> Target | None:
+        """What ``targets`` hold for the argument ``name``, with the labels as the loss reads them."""
+        given = targets.get(name)
+        return None if given is None else replace(given, labels=self.read_labels(name, given.labels, batch))
+
+    def count(self, name: str, labels: Tensor, batch: Batch) -> int:
+        """How many labels of the argument ``name`` the loss is a mean over."""
+        return real(self.read_labels(name, labels, batch))
 
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         """The head's output for ``states``; ``ids`` are the token ids that the states belong to, where known."""

@@ -12,7 +12,6 @@ from headway import spec
 from headway.config import PreTrainedConfig
 from headway.errors import InputError
 from headway.heads.base import Head, Recipes, width_read
-from headway.heads.losses import cross_entropy
 from headway.nn.layer import Scale
 from headway.nn.linear import Linear
 
@@ -48,14 +47,22 @@ class Contrast(Head):
         """``[texts, images]`` to ``[texts, images]``."""
         raise TypeError(f"{type(self).__name__} has no logits")
 
-    def loss(self, logits: Tensor) -> Tensor:
-        """The objective of a batch whose texts and images belong together in order; raises ``InputError``."""
+    def loss(self, logits: Tensor, total: float | Tensor | None = None) -> Tensor:
+        """The objective of a batch whose texts and images belong together in order.
+
+        Every text is compared with every image of its pass, so the loss of a step in several passes is another one
+        than that of the whole: a pass is weighed by its share of the ``total`` rows.
+
+        Raises:
+            InputError: more texts than images, or fewer.
+        """
         if logits.shape[0] != logits.shape[1]:
             raise InputError(
                 f"return_loss=True compares texts and images that belong together, but there are {logits.shape[0]} "
                 f"texts and {logits.shape[1]} images; pass one text for each image."
             )
-        return self._loss(logits.float())
+        loss = self._loss(logits.float())
+        return loss if total is None else loss * len(logits) / total
 
     def _loss(self, logits: Tensor) -> Tensor:
         raise TypeError(f"{type(self).__name__} has no loss")
@@ -83,7 +90,7 @@ class SoftmaxContrast(Contrast):
 
     def _loss(self, logits: Tensor) -> Tensor:
         own = torch.arange(len(logits), device=logits.device)
-        return (cross_entropy(logits, own) + cross_entropy(logits.t(), own)) / 2
+        return (F.cross_entropy(logits, own) + F.cross_entropy(logits.t(), own)) / 2
 
 
 class SigmoidContrast(Contrast):

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from headway import spec
 from headway.config import PreTrainedConfig
-from headway.heads.base import TEXT, Head, Hidden, Recipes, Targets, read, width_read
-from headway.heads.losses import by_token, load_balance, next_token
+from headway.heads.base import TEXT, Head, Hidden, Recipes, read, width_read
+from headway.heads.losses import Targets, cross_entropy, load_balance, next_labels, real, token_labels
 from headway.layouts import Reshaped
 from headway.names import Stored
+from headway.nn.batch import Batch
 from headway.nn.linear import Linear
 from headway.nn.stack import States
 from headway.outputs import CausalLMOutput, MaskedLMOutput, ModelOutput, Seq2SeqLMOutput
@@ -66,6 +67,9 @@ class LanguageModel(Head):
             rows |= {"lm.decoder": "lm_head.decoder"}
         return rows
 
+    def read_labels(self, name: str, labels: Tensor, batch: Batch) -> Tensor:
+        return token_labels(labels, batch)
+
 
 class MaskedLM(LanguageModel):
     """Logits ``[rows, width, vocabulary]``; ``labels [rows, width]``, -100 at tokens that were not masked."""
@@ -83,14 +87,18 @@ class MaskedLM(LanguageModel):
 
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.lm(read(self.read, states, ids, self.config))
-        labels = targets.get("labels")
+        target = self.target("labels", targets, states.batch)
         return MaskedLMOutput(
-            loss=None if labels is None else by_token(logits, labels, states.batch), logits=states.batch.unpack(logits)
+            loss=None if target is None else cross_entropy(logits, target), logits=states.batch.unpack(logits)
         )
 
 
 class CausalLM(LanguageModel):
-    """Logits ``[rows, width, vocabulary]`` of the next token; ``labels [rows, width]`` are shifted here."""
+    """Logits ``[rows, width, vocabulary]`` of the next token; ``labels [rows, width]`` are shifted here.
+
+    The loss that keeps experts in balance is of all tokens of a pass at once and cannot be split: as a part of a step
+    it is weighed by the pass's share of the labels.
+    """
 
     task = "causal-lm"
     suffix = "ForCausalLM"
@@ -115,16 +123,21 @@ class CausalLM(LanguageModel):
         read = spec.DecoderTokens() if isinstance(backbone, spec.EncoderDecoder) else spec.EveryToken()
         return spec.Vocabulary(read)
 
+    def read_labels(self, name: str, labels: Tensor, batch: Batch) -> Tensor:
+        return next_labels(labels, batch)
+
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.lm(read(self.read, states, ids, self.config))
-        labels = targets.get("labels")
-        loss = None if labels is None else next_token(logits, labels, states.batch)
+        target = self.target("labels", targets, states.batch)
+        loss = None if target is None else cross_entropy(logits, target)
         balance = None
         # A family whose experts are kept in balance otherwise names no coefficient.
         if states.trace.router and hasattr(self.config, "router_aux_loss_coef"):
             balance = load_balance(states.trace.router, self.config.num_experts_per_tok)
             if loss is not None:
-                loss = loss + self.config.router_aux_loss_coef * balance
+                assert target is not None
+                part = balance if target.total is None else balance * real(target.labels) / target.total
+                loss = loss + self.config.router_aux_loss_coef * part
         return CausalLMOutput(loss=loss, aux_loss=balance, logits=states.batch.unpack(logits))
 
 
@@ -141,9 +154,9 @@ class Seq2SeqLM(LanguageModel):
 
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.lm(read(self.read, states, ids, self.config))
-        labels = targets.get("labels")
+        target = self.target("labels", targets, states.batch)
         return Seq2SeqLMOutput(
-            loss=None if labels is None else by_token(logits, labels, states.batch), logits=states.batch.unpack(logits)
+            loss=None if target is None else cross_entropy(logits, target), logits=states.batch.unpack(logits)
         )
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from headway import spec
 from headway.config import PreTrainedConfig
-from headway.heads.base import TEXT, Prediction, Recipes, Targets, summary, summary_names
-from headway.heads.losses import cross_entropy
+from headway.heads.base import TEXT, Prediction, Recipes, summary, summary_names
+from headway.heads.losses import Targets, cross_entropy
 from headway.nn.stack import States
 from headway.outputs import ModelOutput, MultipleChoiceModelOutput
 
@@ -37,5 +37,5 @@ class MultipleChoice(Prediction):
 
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.predict(states, ids).view(-1, states.choices)
-        labels = targets.get("labels")
-        return MultipleChoiceModelOutput(loss=None if labels is None else cross_entropy(logits, labels), logits=logits)
+        target = targets.get("labels")
+        return MultipleChoiceModelOutput(loss=None if target is None else cross_entropy(logits, target), logits=logits)

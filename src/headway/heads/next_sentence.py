@@ -8,8 +8,8 @@ from torch import Tensor
 
 from headway import spec
 from headway.config import PreTrainedConfig
-from headway.heads.base import Prediction, Recipes, Targets, summary
-from headway.heads.losses import cross_entropy
+from headway.heads.base import Prediction, Recipes, summary
+from headway.heads.losses import Targets, cross_entropy
 from headway.nn.stack import States
 from headway.outputs import ModelOutput, NextSentencePredictorOutput
 
@@ -35,7 +35,7 @@ class NextSentencePrediction(Prediction):
 
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.predict(states, ids)
-        labels = targets.get("labels")
+        target = targets.get("labels")
         return NextSentencePredictorOutput(
-            loss=None if labels is None else cross_entropy(logits, labels), logits=logits
+            loss=None if target is None else cross_entropy(logits, target), logits=logits
         )

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from headway import spec
 from headway.config import PreTrainedConfig
-from headway.heads.base import Head, Hidden, Recipes, Targets, read, width_read
+from headway.heads.base import Head, Hidden, Recipes, read, width_read
 from headway.heads.language_model import MaskedLM, ToVocabulary
-from headway.heads.losses import by_token, cross_entropy, fitting
+from headway.heads.losses import Targets, binary, cross_entropy, token_labels
+from headway.nn.batch import Batch
 from headway.nn.linear import Linear
 from headway.nn.stack import States
 from headway.outputs import ModelOutput, PreTrainingOutput
@@ -50,13 +49,16 @@ class SentencePair(PreTraining):
         self.fields = ("prediction_logits", recipe.logits)
         self.labels = ("labels", recipe.label)
 
+    def read_labels(self, name: str, labels: Tensor, batch: Batch) -> Tensor:
+        return token_labels(labels, batch) if name == "labels" else labels
+
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.lm(states.x)
         relation = self.pair(read(self.pair_read, states, ids, self.config))
-        labels, relations = (targets.get(name) for name in self.labels)
+        tokens, relations = (self.target(name, targets, states.batch) for name in self.labels)
         loss = None
-        if labels is not None and relations is not None:
-            loss = by_token(logits, labels, states.batch) + cross_entropy(relation, relations)
+        if tokens is not None and relations is not None:
+            loss = cross_entropy(logits, tokens) + cross_entropy(relation, relations)
         output = PreTrainingOutput(loss=loss)
         for name, value in zip(self.fields, (states.batch.unpack(logits), relation), strict=True):
             output[name] = value
@@ -72,12 +74,14 @@ class ReplacedToken(PreTraining):
         self.hidden = Hidden(recipe.dense, width)
         self.out = Linear(recipe.dense.width or width, 1)
 
+    def read_labels(self, name: str, labels: Tensor, batch: Batch) -> Tensor:
+        return token_labels(labels, batch)
+
+    def count(self, name: str, labels: Tensor, batch: Batch) -> int:
+        return self.read_labels(name, labels, batch).numel()
+
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.out(self.hidden(states.x)).squeeze(-1)
-        labels = targets.get("labels")
-        loss = None
-        if labels is not None:
-            loss = F.binary_cross_entropy_with_logits(
-                logits.float(), states.batch.pack(fitting(labels, states.batch)).to(torch.float32)
-            )
+        target = self.target("labels", targets, states.batch)
+        loss = None if target is None else binary(logits, target)
         return PreTrainingOutput(loss=loss, logits=states.batch.unpack(logits))

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from headway import spec
 from headway.config import PreTrainedConfig
-from headway.heads.base import Head, Recipes, Targets, read, width_read
+from headway.heads.base import Head, Recipes, read, width_read
+from headway.heads.losses import Targets
 from headway.nn.linear import Linear
 from headway.nn.stack import States
 from headway.outputs import ModelOutput, ProjectionOutput

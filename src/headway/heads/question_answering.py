@@ -8,8 +8,9 @@ from torch import Tensor
 
 from headway import spec
 from headway.config import PreTrainedConfig
-from headway.heads.base import TEXT, Prediction, Recipes, Targets
-from headway.heads.losses import span
+from headway.heads.base import TEXT, Prediction, Recipes
+from headway.heads.losses import Targets, place, place_labels
+from headway.nn.batch import Batch
 from headway.nn.stack import States
 from headway.outputs import ModelOutput, QuestionAnsweringModelOutput
 
@@ -33,11 +34,17 @@ class QuestionAnswering(Prediction):
     def names(cls, recipe: spec.Predict) -> dict[str, str]:
         return {"out": "qa_outputs"}
 
+    def read_labels(self, name: str, labels: Tensor, batch: Batch) -> Tensor:
+        return place_labels(name, labels, batch)
+
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         start, end = states.batch.unpack(self.predict(states, ids)).unbind(-1)
-        starts, ends = targets.get("start_positions"), targets.get("end_positions")
+        starts, ends = (self.target(name, targets, states.batch) for name in self.targets)
+        loss = None
+        if starts is not None and ends is not None:
+            loss = (place(start, starts, states.batch) + place(end, ends, states.batch)) / 2
         return QuestionAnsweringModelOutput(
-            loss=None if starts is None or ends is None else span(start, end, starts, ends, states.batch.keep),
+            loss=loss,
             start_logits=start.contiguous(),
             end_logits=end.contiguous(),
         )

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from headway import spec
 from headway.config import PreTrainedConfig
-from headway.heads.base import TEXT, Prediction, Recipes, Targets, summary, summary_names
-from headway.heads.losses import classification
+from headway.heads.base import TEXT, Prediction, Recipes, summary, summary_names
+from headway.heads.losses import Targets, classification, classification_count
+from headway.nn.batch import Batch
 from headway.nn.stack import States
 from headway.outputs import ModelOutput, SequenceClassifierOutput
 
@@ -32,9 +33,12 @@ class SequenceClassification(Prediction):
     def names(cls, recipe: spec.Predict) -> dict[str, str]:
         return summary_names(recipe, "classification_head" if isinstance(recipe.read, spec.LastEos) else "classifier")
 
+    def count(self, name: str, labels: Tensor, batch: Batch) -> int:
+        return classification_count(labels, self.config)
+
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.predict(states, ids)
-        labels = targets.get("labels")
+        target = targets.get("labels")
         return SequenceClassifierOutput(
-            loss=None if labels is None else classification(logits, labels, self.config), logits=logits
+            loss=None if target is None else classification(logits, target, self.config), logits=logits
         )

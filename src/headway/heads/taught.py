@@ -8,8 +8,9 @@ from torch import Tensor
 
 from headway import spec
 from headway.config import PreTrainedConfig
-from headway.heads.base import Head, Recipes, Targets, read, width_read
-from headway.heads.losses import classification
+from headway.heads.base import Head, Recipes, read, width_read
+from headway.heads.losses import Targets, classification, classification_count
+from headway.nn.batch import Batch
 from headway.nn.linear import Linear
 from headway.nn.stack import States
 from headway.outputs import ModelOutput, TaughtClassifierOutput
@@ -37,14 +38,17 @@ class TaughtImageClassification(Head):
     def names(cls, recipe: spec.Taught) -> dict[str, str]:
         return {"own": "cls_classifier", "taught": "distillation_classifier"}
 
+    def count(self, name: str, labels: Tensor, batch: Batch) -> int:
+        return classification_count(labels, self.config)
+
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         own, taught = (
             out(read(kind, states, ids, self.config))
             for out, kind in zip((self.own, self.taught), self.reads, strict=True)
         )
-        logits, labels = (own + taught) / 2, targets.get("labels")
+        logits, target = (own + taught) / 2, targets.get("labels")
         return TaughtClassifierOutput(
-            loss=None if labels is None else classification(logits, labels, self.config),
+            loss=None if target is None else classification(logits, target, self.config),
             logits=logits,
             cls_logits=own,
             distillation_logits=taught,

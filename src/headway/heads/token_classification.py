@@ -8,8 +8,9 @@ from torch import Tensor
 
 from headway import spec
 from headway.config import PreTrainedConfig
-from headway.heads.base import TEXT, Prediction, Recipes, Targets, head_dropout
-from headway.heads.losses import by_token
+from headway.heads.base import TEXT, Prediction, Recipes, head_dropout
+from headway.heads.losses import Targets, cross_entropy, token_labels
+from headway.nn.batch import Batch
 from headway.nn.stack import States
 from headway.outputs import ModelOutput, TokenClassifierOutput
 
@@ -33,9 +34,12 @@ class TokenClassification(Prediction):
     def names(cls, recipe: spec.Predict) -> dict[str, str]:
         return {"out": "classifier"}
 
+    def read_labels(self, name: str, labels: Tensor, batch: Batch) -> Tensor:
+        return token_labels(labels, batch)
+
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.predict(states, ids)
-        labels = targets.get("labels")
+        target = self.target("labels", targets, states.batch)
         return TokenClassifierOutput(
-            loss=None if labels is None else by_token(logits, labels, states.batch), logits=states.batch.unpack(logits)
+            loss=None if target is None else cross_entropy(logits, target), logits=states.batch.unpack(logits)
         )

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from headway import spec
 from headway.errors import InputError
 from headway.heads import HEADS, Seq2SeqLM
-from headway.heads.losses import IGNORED
+from headway.heads.losses import IGNORED, Target, Targets
 from headway.models.family import FamilyModel, recorded, wanted
 from headway.models.inputs import choices_of, last_token, past_of, shape_of, shift_right
 from headway.models.plan import BASE
-from headway.nn.batch import batch_of
+from headway.nn.batch import Batch, batch_of
 from headway.nn.builders import build
 from headway.nn.cache import Cache
 from headway.nn.run import Memory, Run, Trace, Wants
@@ -56,7 +56,8 @@ class EncoderDecoderModel(FamilyModel):
             attention_mask: ``[rows, width]``, 1 at real tokens of the encoder.
             decoder_input_ids: ``[rows, steps]``; left out, ``labels`` or ``input_ids`` shifted right.
             past_key_values: a cache to go on from; ``use_cache`` True returns one.
-            **labels: the labels of the head, as its class says.
+            **labels: the labels of the head, as its class says; ``loss_counts`` (labels of the whole step by argument,
+                of which this pass is a part) and ``label_smoothing`` (0 to 1) say how the loss is made of them.
 
         Returns:
             The head's output, or a tuple with ``return_dict=False``.
@@ -104,19 +105,29 @@ class EncoderDecoderModel(FamilyModel):
         batch = batch_of(states.shape[0], states.shape[1], states.device, mask)
         return States(batch.pack(states), batch, Trace())
 
+    def _layout(self, given: dict[str, Any]) -> Batch:
+        ids, vectors, mask = (given.get(f"decoder_{name}") for name in ("input_ids", "inputs_embeds", "attention_mask"))
+        if ids is None and vectors is None:
+            inputs, seen = given.get("input_ids"), given.get("attention_mask")
+            if self.task == "multiple-choice":
+                inputs, seen = (None if x is None else x.flatten(0, 1) for x in (inputs, seen))
+            targets = {name: Target(given[name]) for name in self.plan.targets if given.get(name) is not None}
+            ids, mask = self._shifted(inputs, seen, targets, mask)
+        return batch_of(*shape_of(ids, vectors, "decoder_"), mask, prefix="decoder_")
+
     def _decoded(self, tokens: Tokens, run: Run) -> States:
         backbone: Any = self.backbone
         found: States = backbone.decode(tokens, run)
         return found
 
     def _shifted(
-        self, ids: Tensor | None, mask: Tensor | None, targets: dict[str, Tensor], decoder_mask: Tensor | None
+        self, ids: Tensor | None, mask: Tensor | None, targets: Targets, decoder_mask: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         """What the decoder reads where the caller does not say: the labels, or the input, one place to the right."""
         if issubclass(HEADS.get(self.task, type(None)), Seq2SeqLM):
             if "labels" not in targets:
                 raise InputError(f"{type(self).__name__} needs decoder_input_ids, or labels to make them of.")
-            return self.prepare_decoder_input_ids_from_labels(targets["labels"]), decoder_mask
+            return self.prepare_decoder_input_ids_from_labels(targets["labels"].labels), decoder_mask
         if ids is None:
             raise InputError(f"{type(self).__name__} needs decoder_input_ids where input_ids are not given.")
         start = self._start

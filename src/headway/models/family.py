@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from headway import spec
 from headway.config import PreTrainedConfig
 from headway.errors import InputError, did_you_mean
+from headway.heads.losses import Target
 from headway.io.report import LoadReport
 from headway.models.initialise import initialise
 from headway.models.inputs import past_of
@@ -29,6 +30,9 @@ from headway.nn.run import Memory, Run, Trace, Wants
 from headway.nn.stack import States, Tokens
 from headway.outputs import BaseModelOutput, ModelOutput
 from headway.registry import Family
+
+# Arguments that every model takes besides its labels.
+_SHARES = ("loss_counts", "label_smoothing")
 
 
 class FamilyModel(Writer, PreTrainedModel):
@@ -183,7 +187,7 @@ class FamilyModel(Writer, PreTrainedModel):
         """The states of ``tokens`` in the stack that writes."""
         raise NotImplementedError
 
-    def _output(self, states: States, targets: dict[str, Tensor], ids: Tensor | None, return_dict: bool | None) -> Any:
+    def _output(self, states: States, targets: dict[str, Target], ids: Tensor | None, return_dict: bool | None) -> Any:
         if self.head is None:
             output = self._base_output(states)
         else:
@@ -210,12 +214,38 @@ class FamilyModel(Writer, PreTrainedModel):
             "router_logits": recorded(trace.router),
         }
 
-    def _targets(self, given: dict[str, Any]) -> dict[str, Tensor]:
+    def loss_counts(self, **batch: Any) -> dict[str, int]:
+        """How many labels each target of a batch counts, by the names of its arguments.
+
+        Real labels count: not -100, not at padding, of a causal model those that some token predicts; of regression
+        and of several labels a row, each number. ``model(**batch, loss_counts=totals)``, with the sums of these
+        numbers over all batches of a step, gives the batch's share of the step's loss: the shares add up to the loss
+        of all rows in one batch, and so do the gradients.
+
+        Args:
+            **batch: what the model is to be called with.
+
+        Raises:
+            InputError: labels that do not fit the inputs.
+        """
+        known = self.plan.targets
+        labels = {name: batch[name] for name in known if batch.get(name) is not None}
+        if not labels or self.head is None:
+            return {}
+        layout = self._layout(batch)
+        return {name: self.head.count(name, given, layout) for name, given in labels.items()}
+
+    def _layout(self, given: dict[str, Any]) -> Batch:
+        """The layout of the states that the head reads where the model is called with ``given``."""
+        raise NotImplementedError
+
+    def _targets(self, given: dict[str, Any]) -> dict[str, Target]:
+        totals, smoothing = given.pop("loss_counts", None), given.pop("label_smoothing", 0.0)
         known = self.plan.targets
         for name in given:
             if name not in known:
                 parameters = inspect.signature(type(self).forward).parameters.values()
-                takes = [*(p.name for p in parameters if p.kind is not p.VAR_KEYWORD), *known]
+                takes = [*(p.name for p in parameters if p.kind is not p.VAR_KEYWORD), *known, *_SHARES]
                 labels = f" Its labels are {', '.join(known)}." if known else " It has no head, so it takes no labels."
                 near = did_you_mean(name, takes)
                 raise InputError(f"{type(self).__name__} takes no argument {name!r}.{near or labels}")
@@ -223,7 +253,13 @@ class FamilyModel(Writer, PreTrainedModel):
                 raise InputError(
                     f"Expected {name} to be a tensor, got a {type(given[name]).__name__}; use torch.tensor."
                 )
-        return {name: value for name, value in given.items() if value is not None}
+        found = {name: value for name, value in given.items() if value is not None}
+        missing = [name for name in found if totals is not None and name not in totals]
+        if missing:
+            raise InputError(f"loss_counts must say how many {missing[0]} the whole step counts; see loss_counts().")
+        return {
+            name: Target(value, None if totals is None else totals[name], smoothing) for name, value in found.items()
+        }
 
 
 def wanted(config: PreTrainedConfig, attentions: bool | None, hidden: bool | None, router: bool | None = None) -> Wants:

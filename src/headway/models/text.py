@@ -10,7 +10,7 @@ from headway import spec
 from headway.models.family import FamilyModel, wanted
 from headway.models.inputs import choices_of, memory_of, past_of, shape_of
 from headway.models.plan import BASE
-from headway.nn.batch import batch_of
+from headway.nn.batch import Batch, batch_of
 from headway.nn.builders import build
 from headway.nn.cache import Cache
 from headway.nn.run import Run
@@ -52,7 +52,8 @@ class TextModel(FamilyModel):
             past_key_values: a cache to go on from; ``use_cache`` True returns one.
             encoder_hidden_states: ``[rows, memory, channels]`` that a decoder with cross-attention looks at, with
                 ``encoder_attention_mask``.
-            **labels: the labels of the head, as its class says.
+            **labels: the labels of the head, as its class says; ``loss_counts`` (labels of the whole step by argument,
+                of which this pass is a part) and ``label_smoothing`` (0 to 1) say how the loss is made of them.
 
         Returns:
             The head's output, or a tuple with ``return_dict=False``.
@@ -79,6 +80,12 @@ class TextModel(FamilyModel):
         states.choices = choices
         return self._output(states, targets, input_ids, return_dict)
 
+    def _layout(self, given: dict[str, Any]) -> Batch:
+        ids, vectors, mask = (given.get(name) for name in ("input_ids", "inputs_embeds", "attention_mask"))
+        if self.task == "multiple-choice":
+            ids, vectors, mask = (None if x is None else x.flatten(0, 1) for x in (ids, vectors, mask))
+        return batch_of(*shape_of(ids, vectors), mask)
+
     def _decoded(self, tokens: Tokens, run: Run) -> States:
         backbone: Any = self.backbone
         if isinstance(self.plan.backbone, spec.EncoderDecoder):
@@ -99,5 +106,5 @@ class TextModel(FamilyModel):
 
     def _caches(self, use_cache: bool | None) -> bool:
         if use_cache is None:
-            return self.config.use_cache and self.task in (BASE, "causal-lm")
+            return self.config.use_cache and not self.training and self.task in (BASE, "causal-lm")
         return use_cache

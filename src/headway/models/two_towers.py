@@ -81,6 +81,7 @@ class TwoTowerModel(FamilyModel):
             position_ids: in place of counting each row from its first real token.
             return_loss: True gives the loss of texts and images that belong together in order.
             interpolate_pos_encoding: resample the positions for images of another size.
+            **labels: ``loss_counts``, rows of the whole step, of which this pass is a part, as ``return_loss``.
 
         Returns:
             ``ContrastOutput``, or a tuple with ``return_dict=False``.
@@ -88,6 +89,7 @@ class TwoTowerModel(FamilyModel):
         Raises:
             InputError: shapes, ids or lengths that do not fit.
         """
+        counts = labels.pop("loss_counts", None)
         self._targets(labels)
         if input_ids is None or pixel_values is None:
             raise InputError(
@@ -101,7 +103,7 @@ class TwoTowerModel(FamilyModel):
         _, head = self._towers()
         logits = head.logits(texts @ images.t())
         output = ContrastOutput(
-            loss=head.loss(logits) if return_loss else None,
+            loss=head.loss(logits, None if counts is None else counts["return_loss"]) if return_loss else None,
             logits_per_image=logits.t(),
             logits_per_text=logits,
             text_embeds=texts,
@@ -110,6 +112,10 @@ class TwoTowerModel(FamilyModel):
             vision_model_output=image,
         )
         return self._given(output, return_dict)
+
+    def loss_counts(self, **batch: Any) -> dict[str, int]:
+        """The rows of a batch, as ``return_loss``, where it asks for a loss; see ``heads.contrast`` for its limits."""
+        return {"return_loss": len(batch["input_ids"])} if batch.get("return_loss") else {}
 
     def _towers(self) -> tuple[Any, Any]:
         return self.backbone, self.head

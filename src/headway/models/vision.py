@@ -33,7 +33,8 @@ class VisionModel(FamilyModel):
             pixel_values: ``[rows, channels, height, width]`` floats.
             bool_masked_pos: ``[rows, patches]``, True at patches that the model's mask token is to stand for.
             interpolate_pos_encoding: resample the positions for images of another size.
-            **labels: ``labels`` of the head.
+            **labels: ``labels`` of the head; ``loss_counts`` (labels of the whole step, of which this pass is a part)
+                and ``label_smoothing`` (0 to 1) say how the loss is made of them.
 
         Returns:
             The head's output, or a tuple with ``return_dict=False``.
@@ -45,6 +46,10 @@ class VisionModel(FamilyModel):
         wants = wanted(self.config, output_attentions, output_hidden_states)
         states = look(self, self.backbone, pixel_values, bool_masked_pos, interpolate_pos_encoding, wants)
         return self._output(states, targets, None, return_dict)
+
+    def _layout(self, given: dict[str, Any]) -> Batch:
+        pixels = given["pixel_values"]
+        return Batch(len(pixels), 1, pixels.device)
 
     def get_input_embeddings(self) -> Any:
         """The patch projection."""

@@ -23,6 +23,10 @@ class Trace:
     cross: list[Tensor] | None = None
     router: list[Tensor] | None = None
 
+    def emptied(self) -> Trace:
+        """A trace that records the same, and holds nothing."""
+        return Trace(*([] if records is not None else None for records in vars(self).values()))
+
 
 @dataclass(frozen=True)
 class Wants:

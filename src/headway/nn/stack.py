@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from headway import spec
 from headway.nn.batch import Batch
@@ -28,7 +31,10 @@ class Tokens:
 
 @builds(spec.Stack)
 class Stack(nn.Module):
-    """Embedding, layers and final norm; owns the positions that its layers share."""
+    """Embedding, layers and final norm; owns the positions that its layers share.
+
+    Where ``recomputes`` is True, training keeps the layers' inputs alone; see ``recomputed``.
+    """
 
     def __init__(self, stack: spec.Stack, own_tokens: bool = True) -> None:
         super().__init__()
@@ -43,6 +49,7 @@ class Stack(nn.Module):
         self.width = stack.width
         self.dropout = stack.dropout
         self.records_outputs = stack.records == "outputs"
+        self.recomputes = False
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         """From embedded tokens to states, in the layout of ``run.batch``."""
@@ -50,10 +57,11 @@ class Stack(nn.Module):
         run.positions = tuple(position.prepare(run, x) for position in positions)
         hidden = run.trace.hidden
         layers = tuple(self.layers)
+        recomputes = self.recomputes and torch.is_grad_enabled() and self.training and run.cache is None
         for run.step, number in enumerate(self.order):
             if hidden is not None:
                 hidden.append(run.batch.unpack(x))
-            x = layers[number](x, run)
+            x = recomputed(layers[number], x, run) if recomputes else layers[number](x, run)
         if hidden is not None and self.records_outputs:
             hidden[:] = *hidden[1:], run.batch.unpack(x)
         if self.norm is not None:
@@ -67,6 +75,26 @@ class Stack(nn.Module):
         if run.cache is not None:
             run.cache.advance(run.batch)
         return x
+
+
+def recomputed(layer: nn.Module, x: Tensor, run: Run) -> Tensor:
+    """``layer(x, run)``, of which the backward pass computes again what it needs (Chen et al. 2016, arXiv:1604.06174).
+
+    A layer leaves in ``run`` what later ones share; computing again starts from what was there before it.
+    """
+
+    def as_it_is(run: Run) -> Run:
+        positions = tuple(map(copy, run.positions))
+        return replace(run, masks=dict(run.masks), positions=positions, trace=run.trace.emptied())
+
+    before, passes = as_it_is(run), [run]
+
+    def forward(x: Tensor) -> Tensor:
+        y: Tensor = layer(x, passes.pop() if passes else as_it_is(before))
+        return y
+
+    y: Tensor = checkpoint(forward, x, use_reentrant=False)
+    return y
 
 
 @dataclass

@@ -1,0 +1,62 @@
+"""Where a number that is not finite began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def origin(model: nn.Module, batches: Iterable[Mapping[str, Any]]) -> str:
+    """Say where the first number that is not finite comes from: a weight, a module of a pass, or a gradient."""
+    for name, parameter in model.named_parameters():
+        if not _finite(parameter):
+            return f"the weight {name} holds such a number already"
+    gradients = next(
+        (name for name, one in model.named_parameters() if one.grad is not None and not _finite(one.grad)), ""
+    )
+    for batch in batches:
+        for name, value in batch.items():
+            if isinstance(value, Tensor) and not _finite(value):
+                return f"the input {name} holds such a number"
+        found = _first_module(model, batch)
+        if found:
+            return f"the first such number is in the output of {found}"
+    if gradients:
+        return f"the passes are finite, but the gradient of {gradients} is not"
+    return "the passes are finite when they are run again, so it depends on what was drawn"
+
+
+def _first_module(model: nn.Module, batch: Mapping[str, Any]) -> str:
+    """The first module whose output is not finite in a pass over ``batch``, innermost first."""
+    found: list[str] = []
+
+    def watch(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if not found and not all(map(_finite, _tensors(output))):
+                found.append(f"{name or 'the model'} ({type(module).__name__})")
+
+        return hook
+
+    hooks = [module.register_forward_hook(watch(name)) for name, module in model.named_modules()]
+    try:
+        with torch.no_grad():
+            model(**batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found[0] if found else ""
+
+
+def _tensors(value: Any) -> Iterable[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _tensors(item)
+
+
+def _finite(value: Tensor) -> bool:
+    return not value.is_floating_point() or bool(value.isfinite().all())

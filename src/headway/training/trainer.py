@@ -1,0 +1,446 @@
+"""``Trainer``: trains and evaluates a model on a data set."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from headway.errors import InputError
+from headway.training.arguments import TrainingArguments
+from headway.training.batches import check_columns, columns_taken, eval_batches, train_batches
+from headway.training.callbacks import Callbacks, Flow, TrainerCallback
+from headway.training.checkpoint import chosen, saver
+from headway.training.collators import DataCollatorWithPadding, default_data_collator
+from headway.training.evaluation import Kept, evaluate, sink_for
+from headway.training.loop import Training
+from headway.training.optimizers import make_optimizer
+from headway.training.precision import Precision, keep_masters
+from headway.training.randomness import set_seed
+from headway.training.reporting import reporters
+from headway.training.schedules import make_schedule
+from headway.training.shares import Share
+from headway.training.state import EvalLoopOutput, PredictionOutput, TrainerControl, TrainerState, TrainOutput
+
+logger = logging.getLogger("headway")
+
+# Fields of outputs that are no predictions.
+_NO_PREDICTIONS = ("loss", "past_key_values", "encoder_last_hidden_state", "aux_loss")
+
+
+class Trainer:
+    """Trains a model, exactly: how a step is split over passes and processes changes nothing.
+
+    Args:
+        model: a headway model, or any module that takes a batch by keywords and returns an output whose ``loss`` is the
+            mean over its rows.
+        args: how to train.
+        train_dataset, eval_dataset: of ``datasets``, of torch, a list of dictionaries, or what gives rows one by one;
+            ``eval_dataset`` may be a dictionary of several, each evaluated under its name.
+        data_collator: makes a batch of a list of rows; by default rows are padded by the ``processing_class``, or
+            stacked where there is none.
+        processing_class: the tokenizer (or image processor), which is saved with the model; ``tokenizer`` is another
+            name for it.
+        model_init: makes the model when training starts, in place of ``model``.
+        compute_loss_func: ``(outputs, labels, num_items_in_batch)`` to the loss of a batch: the mean over its labels,
+            or their sum divided by ``num_items_in_batch``, which is their number.
+        compute_metrics: a function of an ``EvalPrediction`` to a dictionary, or a ``Metric``, which counts batch by
+            batch, so that the memory of an evaluation does not grow with the data set.
+        callbacks: what is to happen at events besides.
+        optimizers: an optimizer and a schedule of your own; either may be None.
+        preprocess_logits_for_metrics: ``(logits, labels)`` to what is kept of a batch for ``compute_metrics``.
+
+    Raises:
+        InputError: an argument is missing, or two do not fit each other.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | None = None,
+        args: TrainingArguments | None = None,
+        data_collator: Callable[[list[Any]], Any] | None = None,
+        train_dataset: Any = None,
+        eval_dataset: Any = None,
+        processing_class: Any = None,
+        model_init: Callable[[], nn.Module] | None = None,
+        compute_loss_func: Callable[..., Tensor] | None = None,
+        compute_metrics: Any = None,
+        callbacks: Sequence[TrainerCallback | type[TrainerCallback]] | None = None,
+        optimizers: tuple[Optimizer | None, Any] = (None, None),
+        preprocess_logits_for_metrics: Callable[[Any, Any], Any] | None = None,
+        tokenizer: Any = None,
+    ) -> None:
+        if (model is None) == (model_init is None):
+            raise InputError("Pass either a model or model_init, which makes one.")
+        self.args = TrainingArguments() if args is None else args
+        set_seed(self.args.seed, self.args.full_determinism)
+        self.model_init = model_init
+        self.processing_class = tokenizer if processing_class is None else processing_class
+        self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
+        self.data_collator = data_collator or self._default_collator()
+        self.compute_loss_func, self.compute_metrics = compute_loss_func, compute_metrics
+        self.preprocess_logits_for_metrics = preprocess_logits_for_metrics
+        self.optimizer: Any
+        self.optimizer, self.lr_scheduler = optimizers
+        self.precision = Precision(self.args)
+        self.state, self.control = TrainerState(), TrainerControl()
+        self._said: set[str] = set()
+        self.model: Any = self._placed(model_init() if model_init is not None else model)
+        self._check()
+        self.callbacks = Callbacks([Flow, *reporters(self.args), *(callbacks or ())], self)
+        self.callbacks.call("on_init_end")
+
+    def _check(self) -> None:
+        args = self.args
+        if args.eval_strategy != "no" and self.eval_dataset is None:
+            raise InputError(f"eval_strategy={args.eval_strategy!r} needs an eval_dataset.")
+        if args.label_smoothing_factor and not hasattr(self.model, "loss_counts"):
+            raise InputError(
+                "label_smoothing_factor is for headway's heads; give a model of your own a compute_loss_func."
+            )
+        if args.gradient_checkpointing and not hasattr(self.model, "gradient_checkpointing_enable"):
+            raise InputError(f"{type(self.model).__name__} has no gradient_checkpointing_enable().")
+        if self.optimizer is not None and self.model_init is not None:
+            raise InputError("An optimizer of your own holds the parameters of one model; pass it with that model.")
+
+    def _placed(self, model: Any) -> Any:
+        return model.to(self.args.device)
+
+    def _default_collator(self) -> Callable[[list[Any]], Any]:
+        pads = hasattr(self.processing_class, "pad")
+        return DataCollatorWithPadding(self.processing_class) if pads else default_data_collator
+
+    # --- what users ask for ------------------------------------------------------------------------------------------
+
+    @property
+    def tokenizer(self) -> Any:
+        """Another name of ``processing_class``."""
+        return self.processing_class
+
+    @property
+    def label_names(self) -> list[str]:
+        """The arguments that carry labels."""
+        if self.args.label_names is not None:
+            return list(self.args.label_names)
+        return self.target_names or ["labels"]
+
+    @property
+    def target_names(self) -> list[str]:
+        """The labels that the model counts by itself."""
+        known = list(getattr(getattr(self.model, "plan", None), "targets", ()))
+        return known or (["return_loss"] if self._compares else [])
+
+    @property
+    def _compares(self) -> bool:
+        """Is the model's loss made of pairs of its inputs, so that there are no labels?"""
+        return hasattr(self.model, "get_image_features") and hasattr(self.model, "loss_counts")
+
+    @property
+    def prediction_fill(self) -> int:
+        """What stands in predictions where a row is shorter than others."""
+        return -100
+
+    def add_callback(self, callback: TrainerCallback | type[TrainerCallback]) -> None:
+        """One more callback, or a class of one."""
+        self.callbacks.add(callback)
+
+    def pop_callback(self, callback: TrainerCallback | type[TrainerCallback]) -> TrainerCallback | None:
+        """Take out a callback and return it."""
+        return self.callbacks.pop(callback)
+
+    def remove_callback(self, callback: TrainerCallback | type[TrainerCallback]) -> None:
+        """Take out a callback."""
+        self.callbacks.pop(callback)
+
+    def is_world_process_zero(self) -> bool:
+        """Is this the process that writes files?"""
+        return self.args.should_save
+
+    # --- training ----------------------------------------------------------------------------------------------------
+
+    def train(self, resume_from_checkpoint: str | bool | Path | None = None) -> TrainOutput:
+        """Train.
+
+        On SIGTERM the step at hand is finished and saved, and the process ends with ``SystemExit(143)``.
+
+        Args:
+            resume_from_checkpoint: a checkpoint to go on from, True for the newest whole one of ``output_dir``,
+                "auto" for that one if there is any; in place of that of the arguments. Weights, optimizer, schedule,
+                order of the data, what is drawn and the log go on as if nothing had happened, on the CPU bit for bit.
+
+        Raises:
+            CheckpointError: the checkpoint is damaged, or was written with other data.
+            InputError: there is nothing to train, or a data set has no column that the model takes.
+            NonFiniteError: the loss or the gradients are not finite.
+        """
+        args = self.args
+        if self.train_dataset is None and type(self).get_train_dataloader is Trainer.get_train_dataloader:
+            raise InputError("There is no train_dataset to train on.")
+        resume = args.resume_from_checkpoint if resume_from_checkpoint is None else resume_from_checkpoint
+        checkpoint = chosen(resume, Path(str(args.output_dir)))
+        set_seed(args.seed, args.full_determinism)
+        if self.model_init is not None:
+            self.model = self._placed(self.model_init())
+            self.optimizer = self.lr_scheduler = None
+        keep_masters(self.model, self.precision.dtype is not None)
+        args.replicas.share_weights(self.model)
+        set_seed(args.seed + args.process_index)
+        if args.gradient_checkpointing:
+            self.model.gradient_checkpointing_enable()
+        self.control = TrainerControl()
+        return Training(self).run(checkpoint)
+
+    def training_step(self, model: nn.Module, inputs: Mapping[str, Any], share: Share) -> Tensor:
+        """One pass forwards and backwards; returns its share of the step's loss."""
+        batch = self.prepared(inputs)
+        exact = (
+            share.totals is not None
+            and type(self).compute_loss is Trainer.compute_loss
+            and self.compute_loss_func is None
+        )
+        if exact:
+            batch["loss_counts"] = share.totals
+        with self.precision.compute():
+            loss = self.compute_loss(model, batch, num_items_in_batch=share.count)
+        if loss.dim():
+            loss = loss.mean()
+        if not exact:
+            # A mean over no label is not a number, and has no share.
+            loss = loss * share.weight.to(loss.device) if share.count else torch.zeros_like(loss)
+        if loss.requires_grad:
+            self.precision.backward(loss)
+        return loss.detach()
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: int | None = None,
+    ) -> Any:
+        """The loss of a batch: the mean over its labels. Override it for a loss of your own.
+
+        Args:
+            inputs: the batch, on the model's device.
+            return_outputs: return ``(loss, outputs)``.
+            num_items_in_batch: the labels of this batch, whose sum of losses divided by it is the mean. What the
+                whole step makes of it is the trainer's concern.
+        """
+        if self.compute_loss_func is not None:
+            config = getattr(model, "config", None)
+            labels = {name: inputs[name] for name in self.label_names if name in inputs}
+            without = {name: value for name, value in inputs.items() if name not in labels}
+            outputs = model(**(inputs if getattr(config, "is_encoder_decoder", False) else without))
+            given = next(iter(labels.values())) if len(labels) == 1 else labels
+            loss = self.compute_loss_func(outputs, given, num_items_in_batch=num_items_in_batch)
+        else:
+            smoothing = self.args.label_smoothing_factor
+            outputs = model(**inputs, **({"label_smoothing": smoothing} if smoothing and model.training else {}))
+            loss = _loss_of(outputs)
+            if loss is None:
+                names = " or ".join(self.label_names)
+                raise InputError(
+                    f"{type(model).__name__} returned no loss for {', '.join(inputs)}; the batch needs {names}."
+                )
+        return (loss, outputs) if return_outputs else loss
+
+    def prepared(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """A batch on the device, as the model is to be called with it."""
+        device = self.args.device
+        batch = {
+            name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+            for name, value in inputs.items()
+        }
+        if self._compares:
+            batch.setdefault("return_loss", True)
+        return batch
+
+    def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
+        """Make the optimizer and the schedule where there are none."""
+        self.create_optimizer()
+        self.create_scheduler(num_training_steps, self.optimizer)
+
+    def create_optimizer(self) -> Optimizer:
+        """Make the optimizer where there is none."""
+        if self.optimizer is None:
+            self.optimizer = make_optimizer(self.model, self.args)
+        made: Optimizer = self.optimizer
+        return made
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> Any:
+        """Make the schedule where there is none."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler = make_schedule(optimizer or self.create_optimizer(), self.args, num_training_steps)
+        return self.lr_scheduler
+
+    # --- data --------------------------------------------------------------------------------------------------------
+
+    def _columns(self, dataset: Any) -> frozenset[str] | None:
+        taken = columns_taken(self.model, self.label_names) if self.args.remove_unused_columns else None
+        check_columns(dataset, taken, self.model, self._said)
+        return taken
+
+    def get_train_dataloader(self) -> Any:
+        """The batches of the training. A loader of your own gives those of one process, one for each pass."""
+        dataset = self.train_dataset
+        return train_batches(dataset, self.data_collator, self.args, self._columns(dataset))
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """The batches of an evaluation."""
+        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        if dataset is None:
+            raise InputError("There is no eval_dataset to evaluate on.")
+        return eval_batches(dataset, self.data_collator, self.args, self._columns(dataset))
+
+    def get_test_dataloader(self, test_dataset: Any) -> Any:
+        """The batches of a prediction."""
+        return self.get_eval_dataloader(test_dataset)
+
+    # --- evaluation --------------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Sequence[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """The loss on a data set, and what ``compute_metrics`` makes of the predictions, logged and returned.
+
+        Args:
+            eval_dataset: in place of the trainer's own; a name picks one of its several.
+            ignore_keys: fields of the model's output that are no predictions.
+            metric_key_prefix: stands before the names of metrics.
+        """
+        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        if isinstance(dataset, str):
+            if not isinstance(self.eval_dataset, dict) or dataset not in self.eval_dataset:
+                raise InputError(f"There is no eval_dataset of the name {dataset!r}.")
+            metric_key_prefix, dataset = f"{metric_key_prefix}_{dataset}", self.eval_dataset[dataset]
+        if isinstance(dataset, dict):
+            found: dict[str, float] = {}
+            for name, one in dataset.items():
+                found |= self.evaluate(one, ignore_keys, f"{metric_key_prefix}_{name}")
+            return found
+        loader = self.get_eval_dataloader(dataset)
+        output = self.evaluation_loop(loader, "Evaluation", None, ignore_keys, metric_key_prefix)
+        metrics = dict(output.metrics or {})
+        self.log(metrics)
+        self.callbacks.call("on_evaluate", metrics=metrics)
+        return metrics
+
+    def predict(
+        self, test_dataset: Any, ignore_keys: Sequence[str] | None = None, metric_key_prefix: str = "test"
+    ) -> PredictionOutput:
+        """The predictions for a data set as arrays, its labels, and the metrics where it has labels."""
+        loader = self.get_test_dataloader(test_dataset)
+        output = evaluate(
+            self, loader, Kept(self.compute_metrics, self.prediction_fill), metric_key_prefix, ignore_keys
+        )
+        self.callbacks.call("on_predict", metrics=output.metrics)
+        return PredictionOutput(output.predictions, output.label_ids, output.metrics)
+
+    def evaluation_loop(
+        self,
+        dataloader: Any,
+        description: str = "Evaluation",
+        prediction_loss_only: bool | None = None,
+        ignore_keys: Sequence[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """Go through ``dataloader``; predictions are kept where ``compute_metrics`` needs all of them at once."""
+        loss_only = self.args.prediction_loss_only if prediction_loss_only is None else prediction_loss_only
+        sink = sink_for(self, keep=prediction_loss_only is False, loss_only=loss_only)
+        return evaluate(self, dataloader, sink, metric_key_prefix, ignore_keys)
+
+    @torch.no_grad()
+    def prediction_step(
+        self,
+        model: nn.Module,
+        inputs: Mapping[str, Any],
+        prediction_loss_only: bool,
+        ignore_keys: Sequence[str] | None = None,
+    ) -> tuple[Tensor | None, Any, Any]:
+        """One batch of an evaluation: its loss, predictions and labels, each None where there is none."""
+        batch = self.prepared(inputs)
+        labels = self._labels(batch)
+        with self.precision.compute():
+            if labels is not None or self._compares:
+                loss, outputs = self.compute_loss(model, batch, return_outputs=True)
+                loss = loss.detach().mean()
+            else:
+                loss, outputs = None, model(**batch)
+        if prediction_loss_only:
+            return loss, None, None
+        return loss, _predictions(outputs, ignore_keys), labels
+
+    def _labels(self, batch: Mapping[str, Any]) -> Any:
+        """The labels of a batch, in a tuple where there are several; None where one is missing."""
+        found = [batch.get(name) for name in self.label_names]
+        if any(value is None for value in found):
+            return None
+        return found[0] if len(found) == 1 else tuple(found)
+
+    # --- logging and saving ------------------------------------------------------------------------------------------
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Enter ``logs`` in the history of the training, and let callbacks know."""
+        logs = {**logs, "epoch": self.state.epoch}
+        self.state.log_history.append({**logs, "step": self.state.global_step})
+        self.callbacks.call("on_log", logs=logs)
+
+    def save_model(self, output_dir: str | Path | None = None, _internal_call: bool = False) -> None:
+        """Write the model and the tokenizer into a folder, ``output_dir`` of the arguments by default."""
+        folder = str(self.args.output_dir if output_dir is None else output_dir)
+        if self.args.should_save:
+            saver(self.model)(folder)
+            if hasattr(self.processing_class, "save_pretrained"):
+                self.processing_class.save_pretrained(folder)
+        self.args.replicas.wait()
+
+    def save_state(self) -> None:
+        """Write ``trainer_state.json`` into ``output_dir``."""
+        if self.args.should_save:
+            folder = Path(str(self.args.output_dir))
+            folder.mkdir(parents=True, exist_ok=True)
+            self.state.save_to_json(folder / "trainer_state.json")
+
+    def log_metrics(self, split: str, metrics: Mapping[str, float]) -> None:
+        """Print metrics as a table."""
+        if self.args.should_save:
+            width = max(map(len, metrics), default=0)
+            print(f"***** {split} metrics *****")
+            for name, value in sorted(metrics.items()):
+                print(
+                    f"  {name:<{width}} = {value:.4f}" if isinstance(value, float) else f"  {name:<{width}} = {value}"
+                )
+
+    def save_metrics(self, split: str, metrics: Mapping[str, float]) -> None:
+        """Write metrics as ``{split}_results.json`` into ``output_dir``."""
+        if self.args.should_save:
+            import json
+
+            folder = Path(str(self.args.output_dir))
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{split}_results.json").write_text(json.dumps(dict(metrics), indent=2, sort_keys=True) + "\n")
+
+
+def _loss_of(outputs: Any) -> Any:
+    """The loss that a model returned, by name or in the first place; None where there is none."""
+    if isinstance(outputs, Mapping):
+        return outputs.get("loss")
+    if isinstance(outputs, tuple):
+        return outputs[0] if outputs and outputs[0].dim() == 0 else None
+    return getattr(outputs, "loss", None)
+
+
+def _predictions(outputs: Any, ignore_keys: Sequence[str] | None) -> Any:
+    """What an output holds besides its loss; one tensor by itself."""
+    ignored = {*_NO_PREDICTIONS, *(ignore_keys or ())}
+    if isinstance(outputs, Mapping):
+        found = tuple(value for name, value in outputs.items() if name not in ignored and value is not None)
+    else:
+        found = outputs[1:] if isinstance(outputs, tuple) and outputs[0].dim() == 0 else outputs
+        found = found if isinstance(found, tuple) else (found,)
+    return found[0] if len(found) == 1 else found
