@@ -85,6 +85,10 @@ from headway.registry import Family as Family
 from headway.registry import register as register
 from headway.tokenization.encoding import BatchEncoding as BatchEncoding
 from headway.tokenization.tokenizer import Tokenizer as Tokenizer
+from headway.training.arguments import Seq2SeqTrainingArguments as Seq2SeqTrainingArguments
+from headway.training.arguments import TrainingArguments as TrainingArguments
+from headway.training.callbacks import EarlyStoppingCallback as EarlyStoppingCallback
+from headway.training.callbacks import TrainerCallback as TrainerCallback
 from headway.training.collators import DataCollatorForLanguageModeling as DataCollatorForLanguageModeling
 from headway.training.collators import DataCollatorForMultipleChoice as DataCollatorForMultipleChoice
 from headway.training.collators import DataCollatorForSeq2Seq as DataCollatorForSeq2Seq
@@ -95,7 +99,13 @@ from headway.training.collators import DataCollatorWithPadding as DataCollatorWi
 from headway.training.collators import DefaultDataCollator as DefaultDataCollator
 from headway.training.collators import default_data_collator as default_data_collator
 from headway.training.lion import Lion as Lion
+from headway.training.loop import NonFiniteError as NonFiniteError
 from headway.training.parameters import freeze as freeze
+from headway.training.randomness import set_seed as set_seed
+from headway.training.reporting import JsonLinesCallback as JsonLinesCallback
+from headway.training.reporting import PrinterCallback as PrinterCallback
+from headway.training.reporting import ProgressCallback as ProgressCallback
+from headway.training.reporting import TensorBoardCallback as TensorBoardCallback
 from headway.training.schedules import get_constant_schedule as get_constant_schedule
 from headway.training.schedules import get_constant_schedule_with_warmup as get_constant_schedule_with_warmup
 from headway.training.schedules import get_cosine_schedule_with_warmup as get_cosine_schedule_with_warmup
@@ -106,6 +116,12 @@ from headway.training.schedules import get_linear_schedule_with_warmup as get_li
 from headway.training.schedules import get_polynomial_decay_schedule_with_warmup as get_polynomial_decay_schedule_with_warmup
 from headway.training.schedules import get_scheduler as get_scheduler
 from headway.training.schedules import get_wsd_schedule as get_wsd_schedule
+from headway.training.seq2seq import Seq2SeqTrainer as Seq2SeqTrainer
+from headway.training.state import EvalPrediction as EvalPrediction
+from headway.training.state import TrainOutput as TrainOutput
+from headway.training.state import TrainerControl as TrainerControl
+from headway.training.state import TrainerState as TrainerState
+from headway.training.trainer import Trainer as Trainer
 from headway.views.attention import AttentionView as AttentionView
 from headway.views.attention import attention_view as attention_view
 from headway.views.hidden import HiddenStatesView as HiddenStatesView

@@ -11,7 +11,7 @@ from torch import nn
 from headway.models.assemble import model_class
 from headway.nn import linear
 from headway.nn.linear import Joint, lay_out
-from small import small_config
+from small import inputs_for, small_config, small_model
 
 FAMILIES = ("bert", "llama", "deberta-v2", "t5")
 
@@ -123,3 +123,22 @@ def test_layout_changes_no_value_and_no_shape() -> None:
         assert torch.equal(parameter, before[name]), name
     assert not model.backbone.layers[0].mlp.up.weight.is_contiguous()
     assert model.backbone.embed.tokens.weight.is_contiguous()
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_optimizers_find_weights_and_gradients_alike(fused: bool) -> None:
+    """A fused optimizer goes through both as they lie in memory."""
+    weights = []
+    for plain in (False, True):
+        model = small_model("bert", "sequence-classification")
+        if plain:
+            for parameter in model.parameters():
+                parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, fused=fused)
+        for _ in range(2):
+            model(**inputs_for(model), labels=torch.tensor([0, 1])).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        weights.append(model.state_dict())
+    for name, value in weights[0].items():
+        torch.testing.assert_close(value, weights[1][name], rtol=1e-5, atol=1e-6, msg=name)

@@ -25,7 +25,7 @@ from headway.nn.batch import Batch, batch_of
 from headway.nn.builders import build
 from headway.nn.cache import Cache
 from headway.nn.kernels import eager, kernel
-from headway.nn.linear import lay_out
+from headway.nn.linear import lay_back, lay_out
 from headway.nn.run import Memory, Run, Trace, Wants
 from headway.nn.stack import States, Tokens
 from headway.outputs import BaseModelOutput, ModelOutput
@@ -41,6 +41,8 @@ class FamilyModel(Writer, PreTrainedModel):
     family: ClassVar[Family]
     task: ClassVar[str]
 
+    _laid_out = False
+
     def __init__(self, config: PreTrainedConfig, add_pooling_layer: bool = True) -> None:
         super().__init__(config)
         self.plan: Plan = plan(self.family, self.task, config)
@@ -51,7 +53,23 @@ class FamilyModel(Writer, PreTrainedModel):
             self._tie()
         if next(self.parameters()).device.type != "meta":
             initialise(self, config)
-            lay_out(self)
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        lay_out(self)
+        self._laid_out = True
+
+    def _lay_back(self) -> None:
+        """Let weights lie as optimizers expect them, from the first sign of training on."""
+        if self._laid_out:
+            lay_back(self)
+            self._laid_out = False
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode."""
+        if mode:
+            self._lay_back()
+        return super().train(mode)
 
     def _backbone(self, pooled: bool) -> Any:
         return build(self.plan.backbone, pooled)
@@ -88,7 +106,7 @@ class FamilyModel(Writer, PreTrainedModel):
             self._tie()
             report = replace(report, new=tuple(name for name in report.new if name != output))
         fill_new(self, report)
-        lay_out(self)
+        self._lay_out()
         return report
 
     def _was_tied(self) -> bool:
@@ -254,6 +272,8 @@ class FamilyModel(Writer, PreTrainedModel):
                     f"Expected {name} to be a tensor, got a {type(given[name]).__name__}; use torch.tensor."
                 )
         found = {name: value for name, value in given.items() if value is not None}
+        if found and torch.is_grad_enabled():
+            self._lay_back()
         missing = [name for name in found if totals is not None and name not in totals]
         if missing:
             raise InputError(f"loss_counts must say how many {missing[0]} the whole step counts; see loss_counts().")

@@ -87,6 +87,20 @@ def side_by_side(owner: nn.Module, x: Tensor) -> Sequence[Tensor]:
 
 
 @torch.no_grad()
+def lay_back(model: nn.Module) -> None:
+    """Undo ``lay_out``: weights lie in rows again, as their gradients will.
+
+    Fused optimizers go through weights and gradients as these lie in memory, and take for granted that they lie alike.
+    """
+    for module in model.modules():
+        if getattr(module, "joint", None) is not None:
+            module.joint = None  # type: ignore[assignment]
+        if isinstance(module, Linear):
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data.contiguous()
+
+
+@torch.no_grad()
 def lay_out(model: nn.Module) -> None:
     """Lay the weights of a small model's linear layers out as ``[in, out]`` in memory; their shape stays ``[out, in]``.
 

@@ -27,7 +27,8 @@ class _Named(type):
             for name in [name for name in kwargs if name not in known and name not in checks.ALIASES]:
                 if name not in checks.ELSEWHERE:
                     raise InputError(f"{cls.__name__} has no argument {name!r}.{did_you_mean(name, known)}")
-                if kwargs.pop(name) not in (None, False, "", [], {}):
+                value = kwargs.pop(name)
+                if value not in (None, False, "", [], {}) and value != checks.NOTHING.get(name):
                     raise InputError(f"{name} has no meaning here: {checks.ELSEWHERE[name]}.")
             return super().__call__(*args, **kwargs)
 
@@ -58,6 +59,7 @@ class TrainingArguments(metaclass=_Named):
         load_best_model_at_end: end with the best checkpoint by ``metric_for_best_model`` (``eval_loss`` by default)
             and ``greater_is_better`` (by default, unless the name ends in "loss").
         seed, data_seed: of everything that is drawn, and of the order of the data where it is to differ.
+        train_sampling_strategy: "random", "sequential", or "group_by_length", which ``group_by_length`` is short for.
         group_by_length: rows of one step are of about one length. Rows of a step are sorted into its passes by length
             in any case, where lengths are cheap to know, since that changes no result.
         length_column_name: the column that holds lengths, where there is one.
@@ -121,6 +123,7 @@ class TrainingArguments(metaclass=_Named):
     seed: int = 42
     data_seed: int | None = None
     full_determinism: bool = False
+    train_sampling_strategy: str = "random"
     group_by_length: bool = False
     length_column_name: str = "length"
     dataloader_num_workers: int = 0
@@ -145,6 +148,7 @@ class TrainingArguments(metaclass=_Named):
         for name in ("logging_strategy", "eval_strategy", "save_strategy", "lr_scheduler_type", "optim"):
             value = getattr(self, name)
             setattr(self, name, str(getattr(value, "value", value)))  # members of enumerations too
+        self.group_by_length |= self.train_sampling_strategy == "group_by_length"
         if self.warmup_ratio is not None:
             if self.warmup_steps:
                 raise InputError("Pass either warmup_steps or warmup_ratio.")

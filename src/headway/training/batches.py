@@ -108,7 +108,8 @@ def train_batches(dataset: Any, collate: Collate, args: TrainingArguments, colum
             "dictionaries or a data set of datasets."
         )
     seed = args.seed if args.data_seed is None else args.data_seed
-    order = Order(len(dataset), split, seed, lengths, args.group_by_length, args.dataloader_drop_last)
+    shuffled = args.train_sampling_strategy != "sequential"
+    order = Order(len(dataset), split, seed, lengths, args.group_by_length, args.dataloader_drop_last, shuffled)
     return Batches(_loader(Fetched(_view(dataset, columns), collate, columns), order, args), order)
 
 

@@ -15,6 +15,7 @@ _STRATEGIES = {
     "logging_strategy": ("no", "steps", "epoch"),
     "eval_strategy": ("no", "steps", "epoch"),
     "save_strategy": ("no", "steps", "epoch", "best"),
+    "train_sampling_strategy": ("random", "sequential", "group_by_length"),
     "nan_guard": ("stop", "skip", "off"),
 }
 # The least that numbers may be, and whether that itself is allowed.
@@ -63,8 +64,51 @@ ELSEWHERE = {
     "sortish_sampler": "group_by_length=True does that",
     "eval_accumulation_steps": "predictions leave the device after every batch",
     "logging_nan_inf_filter": "nan_guard says what becomes of such steps",
+    **dict.fromkeys(
+        ("activation_checkpointing", "activation_checkpointing_kwargs"), "it is called gradient_checkpointing here"
+    ),
+    **dict.fromkeys(("bf16_full_eval", "fp16_full_eval"), "bf16=True and fp16=True are for evaluation too"),
+    **dict.fromkeys(
+        ("dataloader_in_order", "dataloader_multiprocessing_context"),
+        "return a loader of your own from get_train_dataloader",
+    ),
+    **dict.fromkeys(
+        ("debug", "skip_memory_metrics", "include_num_input_tokens_seen"), "watch the training with a callback"
+    ),
+    "enable_jit_checkpoint": "a training that gets SIGTERM saves before it leaves, always",
+    **dict.fromkeys(
+        ("eval_do_concat_batches", "eval_use_gather_object"),
+        "pass a Metric as compute_metrics to see batches by themselves",
+    ),
+    **dict.fromkeys(
+        ("log_level", "log_level_replica", "log_on_each_node"),
+        "the first process logs; set logging.getLogger('headway')",
+    ),
+    "save_on_each_node": "the first process saves",
+    "liger_kernel_config": "headway has kernels of its own",
+    **dict.fromkeys(("torch_compile_backend", "torch_compile_mode"), "compile the model yourself"),
+    **dict.fromkeys(
+        ("project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"),
+        "log elsewhere with a callback of your own",
+    ),
+    "optim_target_modules": "freeze() says what is not trained",
+    "torch_empty_cache_steps": "empty the cache in a callback",
+    "use_cache": "no cache is made in training",
     "tf32": "set torch.backends.cuda.matmul.allow_tf32",
     **dict.fromkeys(("per_gpu_train_batch_size", "per_gpu_eval_batch_size"), "it is called per_device_... now"),
+}
+
+
+# What such arguments are where they ask for nothing, besides what is empty.
+NOTHING = {
+    **dict.fromkeys(("dataloader_in_order", "skip_memory_metrics", "eval_do_concat_batches", "log_on_each_node"), True),
+    "log_level": "passive",
+    "log_level_replica": "warning",
+    "project": "huggingface",
+    "local_rank": -1,
+    "include_num_input_tokens_seen": "no",
+    "average_tokens_across_devices": True,
+    "hub_strategy": "every_save",
 }
 
 

@@ -311,6 +311,7 @@ class Training:
             "rows of a step": rows,
             "steps of an epoch": self.steps_in_epoch,
             "data_seed": seed,
+            "train_sampling_strategy": args.train_sampling_strategy,
             "group_by_length": args.group_by_length,
         }
 

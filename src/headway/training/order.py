@@ -57,6 +57,7 @@ class Order:
         count: rows of the data set.
         lengths: of each row, where they are known.
         drop_last: leave out the rows that do not fill the passes of all processes.
+        shuffled: False takes the rows as they stand.
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class Order:
         lengths: Sequence[int] | None = None,
         grouped: bool = False,
         drop_last: bool = False,
+        shuffled: bool = True,
     ) -> None:
-        self.split, self.seed, self.lengths, self.grouped = split, seed, lengths, grouped
-        self.shuffled = count
+        self.split, self.seed, self.lengths, self.grouped, self.shuffled = split, seed, lengths, grouped, shuffled
+        self.all = count
         self.count = count - count % (split.size * split.world) if drop_last else count
         self.epoch = self.skipped = 0
 
@@ -91,7 +93,8 @@ class Order:
     def steps(self) -> list[list[int]]:
         """The rows of every step of the epoch."""
         generator = torch.Generator().manual_seed(_mixed(self.seed, self.epoch))
-        order = torch.randperm(self.shuffled, generator=generator).tolist()[: self.count]
+        order = torch.randperm(self.all, generator=generator).tolist() if self.shuffled else list(range(self.all))
+        order = order[: self.count]
         size, lengths = self.split.rows, self.lengths
         if lengths is not None and self.grouped:
             near = size * _NEIGHBOURS

@@ -192,6 +192,7 @@ class Trainer:
         set_seed(args.seed + args.process_index)
         if args.gradient_checkpointing:
             self.model.gradient_checkpointing_enable()
+        self.model.train()
         self.control = TrainerControl()
         return Training(self).run(checkpoint)
 
