@@ -34,15 +34,15 @@ def tasks(json_: bool) -> None:
 @click.option("--json", "json_", is_flag=True, help="Print one JSON document.")
 def families(json_: bool) -> None:
     """List the families of models and the heads that each takes."""
-    from headway.heads import HEADS
     from headway.models.plan import tasks_of
     from headway.registry import families as registered
+    from headway.tasks import TASKS
 
     takes = {name: tasks_of(family) for name, family in registered().items()}
     if json_:
         click.echo(as_json({name: list(heads) for name, heads in takes.items()}, indent=True))
         return
-    heads = [head for head in HEADS if any(head in taken for taken in takes.values())]
+    heads = [head for head in TASKS if any(head in taken for taken in takes.values())]
     width = max(map(len, takes))
     # The names of the heads are too wide for columns, so they are numbered.
     click.echo(bold("heads"))
