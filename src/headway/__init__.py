@@ -88,6 +88,7 @@ _HOMES = {
         "TopPLogitsWarper",
         "TypicalLogitsWarper",
     ),
+    "headway.inspection": ("Inspection", "inspect_model"),
     "headway.io.report": ("LoadReport",),
     "headway.models.pretrained": ("PreTrainedModel", "PretrainedModel"),
     "headway.nn.cache": ("Cache", "QuantizedCache"),

@@ -19,6 +19,7 @@ from headway.errors import HeadwayError, did_you_mean
 COMMANDS = {
     "run": ("headway.cli.run", "Run a task on texts."),
     "attention": ("headway.cli.attention", "Draw what a model attends to in a text."),
+    "inspect": ("headway.cli.inspect", "Show what a checkpoint is, before anything is downloaded."),
     "tasks": ("headway.cli.tables", "List the tasks."),
     "families": ("headway.cli.tables", "List the families of models and the heads that they take."),
     "env": ("headway.cli.env", "Show versions and settings, for bug reports."),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headway.errors import CheckpointError, ConfigError
-from headway.io.files import read_object
+from headway.io.files import Start, read_object, read_start
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,22 @@ class Source(ABC):
         path = self.find(name)
         return None if path is None else read_object(path, ConfigError)
 
+    def start_of(self, name: str, count: int) -> Start | None:
+        """Return the first ``count`` bytes of the file ``name`` and its size, None if there is no such file.
+
+        Of a file that is on the hub and not in the cache no more is downloaded.
+        """
+        if not is_inside(name):
+            raise CheckpointError(
+                f"The file name {name!r} of {self.name!r} leads out of the checkpoint's folder and is refused."
+            )
+        try:
+            return self._start_of(name, count)
+        except CheckpointError:
+            raise
+        except OSError as error:
+            raise CheckpointError(f"{name} of {self.name!r} cannot be read: {error.strerror}.") from error
+
     @property
     @abstractmethod
     def where(self) -> str:
@@ -63,6 +79,10 @@ class Source(ABC):
 
     @abstractmethod
     def _find(self, name: str) -> Path | None: ...
+
+    def _start_of(self, name: str, count: int) -> Start | None:
+        path = self._find(name)
+        return None if path is None else read_start(path, count)
 
 
 @dataclass(frozen=True)

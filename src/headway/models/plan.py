@@ -39,7 +39,7 @@ class Plan:
                 return ("encoder",)
             case spec.DecoderTokens():
                 return ("decoder",)
-        return ("encoder", "decoder")
+        return spec.SIDES
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -8,10 +8,8 @@ from headway import spec
 from headway.parameters.mixers import mixer, mlp
 from headway.parameters.tensor import Tensor, Tensors, linear, norm, table, under
 
-BOTH = ("encoder", "decoder")
 
-
-def parameters_of(backbone: spec.Backbone, pooled: bool = True, parts: Collection[str] = BOTH) -> Tensors:
+def parameters_of(backbone: spec.Backbone, pooled: bool = True, parts: Collection[str] = spec.SIDES) -> Tensors:
     """All tensors of ``backbone`` by canonical names, tied ones once.
 
     Args:
@@ -26,7 +24,7 @@ def parameters_of(backbone: spec.Backbone, pooled: bool = True, parts: Collectio
             embed = backbone.encoder.embed
             if backbone.shared and isinstance(embed, spec.Embed):
                 yield from table("tokens", embed.vocabulary, embed.width)
-            for name, stack in zip(BOTH, (backbone.encoder, backbone.decoder), strict=True):
+            for name, stack in zip(spec.SIDES, (backbone.encoder, backbone.decoder), strict=True):
                 if name in parts:
                     yield from under(name, _stack(stack, not backbone.shared))
         case _:
