@@ -20,8 +20,13 @@ COMMANDS = {
     "run": ("headway.cli.run", "Run a task on texts."),
     "attention": ("headway.cli.attention", "Draw what a model attends to in a text."),
     "inspect": ("headway.cli.inspect", "Show what a checkpoint is, before anything is downloaded."),
+    "compare": ("headway.cli.compare", "Do two checkpoints give the same outputs?"),
+    "chat": ("headway.cli.chat", "Talk with a model."),
+    "convert": ("headway.cli.convert", "Write a checkpoint as safetensors, in another dtype or in fewer bits."),
+    "download": ("headway.cli.download", "Download the files of a checkpoint that are needed."),
     "tasks": ("headway.cli.tables", "List the tasks."),
     "families": ("headway.cli.tables", "List the families of models and the heads that they take."),
+    "completion": ("headway.cli.completion", "Print the script that completes commands in a shell."),
     "env": ("headway.cli.env", "Show versions and settings, for bug reports."),
 }
 
@@ -33,6 +38,8 @@ Examples:
   headway run question-answering --question "Where does Wolfgang live?" --file letter.txt
   headway run fill-mask --model bert-base-uncased --json "The capital of France is [MASK]."
   cat reviews.txt | headway run text-classification --jsonl > labels.jsonl
+  headway inspect bert-base-uncased
+  headway chat some/model
 """
 
 

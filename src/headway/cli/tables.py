@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from headway.cli.completion import families_like
 from headway.cli.show import as_json, bold, table
 
 
@@ -31,14 +32,25 @@ def tasks(json_: bool) -> None:
 
 
 @click.command()
+@click.argument("family", required=False, shell_complete=families_like)
 @click.option("--json", "json_", is_flag=True, help="Print one JSON document.")
-def families(json_: bool) -> None:
-    """List the families of models and the heads that each takes."""
+def families(family: str | None, json_: bool) -> None:
+    """List the families of models and the heads that each takes; or the classes of one FAMILY."""
+    from headway.models.classes import class_name
     from headway.models.plan import tasks_of
     from headway.registry import families as registered
+    from headway.registry import find_family
     from headway.tasks import TASKS
 
-    takes = {name: tasks_of(family) for name, family in registered().items()}
+    if family is not None:
+        one = find_family(family)
+        classes = {task: class_name(one, task) for task in tasks_of(one)}
+        if json_:
+            click.echo(as_json(classes, indent=True))
+        else:
+            click.echo(table({"head": task, "class": name} for task, name in classes.items()))
+        return
+    takes = {name: tasks_of(one) for name, one in registered().items()}
     if json_:
         click.echo(as_json({name: list(heads) for name, heads in takes.items()}, indent=True))
         return

@@ -15,7 +15,7 @@ from typing import Any
 
 from headway.errors import CheckpointError, InputError, did_you_mean
 from headway.io.files import Start, read_start
-from headway.io.source import Folder, Source, is_inside, names_in
+from headway.io.source import Folder, Source, is_inside, names_below
 
 __all__ = ["Folder", "Repo", "Source", "locate"]
 
@@ -62,11 +62,13 @@ class Repo(Source):
         return place
 
     def files(self) -> tuple[str, ...]:
+        return tuple(name for name in self.tree() if "/" not in name)
+
+    def tree(self) -> tuple[str, ...]:
         if not isinstance(listing := self._listing, _Listing):
-            return tuple(sorted({name for folder in self._snapshots for name in names_in(folder / self.subfolder)}))
+            return tuple(sorted({name for folder in self._snapshots for name in names_below(folder / self.subfolder)}))
         start = f"{self.subfolder}/" if self.subfolder else ""
-        names = (name.removeprefix(start) for name in listing.files if name.startswith(start))
-        return tuple(sorted(name for name in names if "/" not in name))
+        return tuple(sorted(name.removeprefix(start) for name in listing.files if name.startswith(start)))
 
     def _find(self, name: str) -> Path | None:
         name = self._full(name)

@@ -78,6 +78,10 @@ class Source(ABC):
         """
 
     @abstractmethod
+    def tree(self) -> tuple[str, ...]:
+        """Return the names of all files in the checkpoint's folder and in those below it; as ``files`` asks for them."""
+
+    @abstractmethod
     def _find(self, name: str) -> Path | None: ...
 
     def _start_of(self, name: str, count: int) -> Start | None:
@@ -98,6 +102,9 @@ class Folder(Source):
     def files(self) -> tuple[str, ...]:
         return names_in(self.folder)
 
+    def tree(self) -> tuple[str, ...]:
+        return names_below(self.folder)
+
     def _find(self, name: str) -> Path | None:
         path = self.folder / name
         return path if path.is_file() else None
@@ -113,3 +120,9 @@ def is_inside(name: str) -> bool:
 def names_in(folder: Path) -> tuple[str, ...]:
     """Return the names of the files that lie directly in ``folder``, none if there is no such folder."""
     return tuple(sorted(path.name for path in folder.iterdir() if path.is_file())) if folder.is_dir() else ()
+
+
+def names_below(folder: Path) -> tuple[str, ...]:
+    """Return the names of all files in ``folder`` and in those below it, relative to it."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return tuple(sorted(path.relative_to(folder).as_posix() for path in paths))

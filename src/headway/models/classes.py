@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from headway.config import PreTrainedConfig
-from headway.models.plan import BASE, tasks_of
-from headway.registry import Family, families
+from headway.models.plan import BASE, canonical_task, tasks_of
+from headway.registry import Family, families, find_family
 from headway.tasks import TASKS
 
 
@@ -22,6 +22,14 @@ def named_task(config: PreTrainedConfig, task: str) -> str:
         if class_name(family, head.task) in (config.architectures or ()) and head.task in family.heads(config):
             return head.task
     return task
+
+
+def saved_task(config: PreTrainedConfig) -> str:
+    """The task of the class that the checkpoint of ``config`` was saved as; the bare backbone where none is named."""
+    family = find_family(config.model_type)
+    names = config.architectures or ()
+    found = next((task for task in tasks_of(family) if class_name(family, task) in names), BASE)
+    return canonical_task(family, found)
 
 
 def find_class(name: str) -> tuple[str, str] | None:
