@@ -38,7 +38,7 @@ def chat(model: str, system: str | None, json_: bool, **options: Any) -> None:
     Where stdin is no terminal, it is one message, and the answer is printed.
     """
     talk = _talk(model, system, options)
-    if not sys.stdin.isatty():
+    if not _is_terminal():
         message = sys.stdin.read().strip()
         if not message:
             raise click.UsageError("There is no message: stdin is empty.")
@@ -59,6 +59,10 @@ def chat(model: str, system: str | None, json_: bool, **options: Any) -> None:
             click.echo(f"There is no command {message.split()[0]}. {HELP}", err=True)
         elif message:
             _answer(talk, message)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _answer(talk: Any, message: str) -> None:

@@ -38,7 +38,7 @@ Examples:
 @click.option("--dtype", default="float32", show_default=True, help="Run both in this type.")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def compare(ctx: click.Context, a: str, b: str, texts: tuple[str, ...], json_: bool, **options: Any) -> None:
+def compare(ctx: click.Context, /, a: str, b: str, texts: tuple[str, ...], json_: bool, **options: Any) -> None:
     """Run the checkpoints A and B on the same inputs and show how far their outputs are from each other.
 
     Leaves with 0 if they are equal within the tolerance, and with 1 if not.
@@ -73,7 +73,7 @@ def compare_checkpoints(
         rows.append({"output": "token ids", "equal": ids[0] == ids[1], "difference": None, "same choice": None})
     inputs = inputs_for(one, tokenizers[0], texts)
     with torch.inference_mode():
-        outputs = [model(**inputs).to_dict() for model in (one, other)]
+        outputs = [model(**inputs) for model in (one, other)]
     for name, value in outputs[0].items():
         its = outputs[1].get(name)
         if isinstance(value, torch.Tensor) and value.is_floating_point():

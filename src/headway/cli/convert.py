@@ -28,9 +28,7 @@ Examples:
 @click.argument("target", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--dtype", type=click.Choice(DTYPES), help="The type of the weights; by default as they are.")
 @click.option("--max-shard-size", default="50GB", show_default=True, help="Bytes of one file at most, such as 5GB.")
-@click.option(
-    "--quantize", type=click.Choice(("int8", "int4")), help="Round the weights of linear layers to 8 or 4 bits."
-)
+@click.option("--quantize", type=click.Choice(("int8", "int4")), help="Round weights to 8 or 4 bits.")
 @place
 @click.option("--variant", help="Read model.VARIANT.safetensors.")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON document.")
@@ -103,16 +101,13 @@ def _rewrite(source: Any, folder: Path, dtype: str | None, size: str, variant: s
     from headway.io.weights import open_weights
 
     weights = open_weights(source, variant=variant)
-    kind = None if dtype is None else getattr(torch, dtype)
-    tensors = dict(weights)
-    if kind is not None:
-        if any(
-            weights.dtype(name) in (torch.int8, torch.uint8) or weights.dtype(name).itemsize == 1 for name in weights
-        ):
-            raise InputError(f"{source.name} holds quantised weights, which --dtype cannot change; leave it out.")
-        tensors = {name: it.to(kind) if it.is_floating_point() else it for name, it in tensors.items()}
-    save_weights(tensors, folder, max_shard_size=size)
     config = source.read_json(source.config_name)
+    tensors = dict(weights)
+    if dtype is not None:
+        if config is not None and config.get("quantization_config"):
+            raise InputError(f"{source.name} holds quantised weights, which --dtype cannot change; leave it out.")
+        tensors = {name: it.to(getattr(torch, dtype)) if it.is_floating_point() else it for name, it in tensors.items()}
+    save_weights(tensors, folder, max_shard_size=size)
     if config is not None and dtype is not None:
         config.pop("torch_dtype", None)
         (folder / "config.json").write_text(json.dumps({**config, "dtype": dtype}, indent=2) + "\n")

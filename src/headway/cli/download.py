@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,14 +22,12 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @click.argument("model")
-@click.option(
-    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="A folder in place of the cache."
-)
+@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="A folder, not the cache.")
 @place
 @click.option("--variant", help="Take model.VARIANT.safetensors.")
 @click.option("--force", is_flag=True, help="Take the newest files, whatever the cache holds.")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON document.")
-def download(model: str, folder: Path | None, variant: str | None, force: bool, json_: bool, **where: str) -> None:
+def download(model: str, folder: Path | None, variant: str | None, force: bool, json_: bool, **where: Any) -> None:
     """Download the files of MODEL that are needed, and print where they are.
 
     Of weights in several forms the one that headway loads is taken: safetensors before pickles.

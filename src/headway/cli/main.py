@@ -94,9 +94,8 @@ def _log(verbose: bool) -> Iterator[None]:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave: 0 if all went well, 1 with one line on stderr if not, 2 if it was misused."""
     try:
-        headway.main(arguments, prog_name="headway", standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        # What a command leaves with is returned here; those that only end well return None.
+        code = headway.main(arguments, prog_name="headway", standalone_mode=False)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:
@@ -109,4 +108,4 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         # The reader has left, as `head` does; what is still in the buffer has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(code or 0)

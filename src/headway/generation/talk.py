@@ -29,13 +29,17 @@ class Talk:
     def reset(self) -> None:
         """Forget everything but what the model is told first."""
         self.messages: list[dict[str, str]] = list(self._first)
-        self._cache, self._held = Cache(), []
+        self._start()
 
     def forget_last(self) -> None:
         """Take back a message that got no answer."""
         while self.messages and self.messages[-1]["role"] == "user":
             self.messages.pop()
-        self._cache, self._held = Cache(), []
+        self._start()
+
+    def _start(self) -> None:
+        self._cache = Cache()
+        self._held: list[int] = []  # the ids that the cache knows
 
     def say(self, message: str, stream: bool = True) -> str:
         """Answer ``message``; with ``stream`` the answer is printed while it is written."""

@@ -79,7 +79,7 @@ class Source(ABC):
 
     @abstractmethod
     def tree(self) -> tuple[str, ...]:
-        """Return the names of all files in the checkpoint's folder and in those below it; as ``files`` asks for them."""
+        """Return the names of all files in the checkpoint's folder and in those below it, asked for as by ``files``."""
 
     @abstractmethod
     def _find(self, name: str) -> Path | None: ...
