@@ -48,9 +48,14 @@ def compare(ctx: click.Context, /, a: str, b: str, texts: tuple[str, ...], json_
     if json_:
         click.echo(as_json({"equal": equal, "outputs": found}, indent=True))
     else:
-        click.echo(table({**row, "equal": "yes" if row["equal"] else "no"} for row in found))
+        click.echo(table({name: _shown(value) for name, value in row.items()} for row in found))
         click.echo("equal within the tolerance" if equal else "not equal")
     ctx.exit(0 if equal else 1)
+
+
+def _shown(value: Any) -> Any:
+    """A cell for people."""
+    return {True: "yes", False: "no", None: ""}[value] if value is None or isinstance(value, bool) else value
 
 
 def compare_checkpoints(
