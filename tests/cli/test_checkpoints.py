@@ -314,7 +314,7 @@ def test_a_family_of_one(call: Any) -> None:
     assert "Did you mean 'gpt2'?" in err
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("run", "tasks", "families", "env")])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_examples(call: Any, command: str) -> None:
     code, out, _ = call(command, "--help")
     assert code == 0

@@ -7,8 +7,22 @@ import click
 from headway.cli.completion import families_like
 from headway.cli.show import as_json, bold, table
 
+TASKS_EXAMPLES = """
+\b
+Examples:
+  headway tasks
+  headway tasks --json
+"""
+FAMILIES_EXAMPLES = """
+\b
+Examples:
+  headway families
+  headway families bert
+  headway families --json
+"""
 
-@click.command()
+
+@click.command(epilog=TASKS_EXAMPLES)
 @click.option("--json", "json_", is_flag=True, help="Print one JSON document.")
 def tasks(json_: bool) -> None:
     """List the tasks that `headway run` and `pipeline` know."""
@@ -31,7 +45,7 @@ def tasks(json_: bool) -> None:
     )
 
 
-@click.command()
+@click.command(epilog=FAMILIES_EXAMPLES)
 @click.argument("family", required=False, shell_complete=families_like)
 @click.option("--json", "json_", is_flag=True, help="Print one JSON document.")
 def families(family: str | None, json_: bool) -> None:
