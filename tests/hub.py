@@ -24,6 +24,7 @@ class Hub:
         self.gated: set[str] = set()  # listed for everyone, files need the token "open-sesame"
         self.moved: dict[str, str] = {}  # old id -> id
         self.requests: list[str] = []
+        self.ranges: list[tuple[str, str | None]] = []  # files that were sent, and which part of each was asked for
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -96,6 +97,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             if data is None:
                 return self._answer(404, **known, **{"X-Error-Code": "EntryNotFound"})
             known["ETag"] = f'"{_etag(data)}"'
+            if self.command == "GET":
+                hub.ranges.append((name, self.headers["Range"]))
             if part := self.headers["Range"]:
                 start, _, stop = part.removeprefix("bytes=").partition("-")
                 first, last = int(start), min(int(stop or len(data)), len(data) - 1)

@@ -9,10 +9,10 @@ import torch
 
 from headway.config import PreTrainedConfig
 from headway.generation.config import GenerationConfig
-from headway.heads.base import TEXT
 from headway.models.assemble import model_class
 from headway.models.plan import BASE, tasks_of
 from headway.registry import families
+from headway.tasks import TEXT
 
 # Small values for the fields that configs have, whatever the family.
 FIELDS: dict[str, Any] = {

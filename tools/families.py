@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from headway import spec
-from headway.heads import HEADS
-from headway.models.assemble import class_name
+from headway.models.classes import class_name
 from headway.models.plan import tasks_of
 from headway.registry import Family, families
+from headway.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -60,8 +60,8 @@ def described(family: Family) -> str:
 def page() -> str:
     """The page as it should be."""
     takes = {name: tasks_of(family) for name, family in families().items()}
-    heads = [head for head in HEADS if any(head in taken for taken in takes.values())]
-    lines = ["| family | kind | " + " | ".join(HEADS[head].suffix.removeprefix("For") for head in heads) + " |"]
+    heads = [head for head in TASKS if any(head in taken for taken in takes.values())]
+    lines = ["| family | kind | " + " | ".join(TASKS[head].suffix.removeprefix("For") for head in heads) + " |"]
     lines += ["|---|---|" + "---|" * len(heads)]
     for name, taken in takes.items():
         marks = ["" if head not in taken else "●" if name in MAPPINGS.get(head, {}) else "○" for head in heads]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import headway
-from headway.models.assemble import class_names, model_class
+from headway.models.assemble import model_class
+from headway.models.classes import class_names
 from headway.registry import families
 
 STUB = Path(headway.__file__).with_suffix(".pyi")

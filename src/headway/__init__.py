@@ -88,6 +88,7 @@ _HOMES = {
         "TopPLogitsWarper",
         "TypicalLogitsWarper",
     ),
+    "headway.inspection": ("Inspection", "inspect_model"),
     "headway.io.report": ("LoadReport",),
     "headway.models.pretrained": ("PreTrainedModel", "PretrainedModel"),
     "headway.nn.cache": ("Cache", "QuantizedCache"),
@@ -164,7 +165,8 @@ def _family_class(name: str) -> Any:
     configs = {family.config.__name__: family.config for family in families().values()}
     if name in configs:
         return configs[name]
-    from headway.models.assemble import class_names, find_class, model_class
+    from headway.models.assemble import model_class
+    from headway.models.classes import class_names, find_class
 
     found = find_class(name)
     if found is not None:

@@ -69,6 +69,8 @@ from headway.generation.warpers import TopKLogitsWarper as TopKLogitsWarper
 from headway.generation.warpers import TopNSigmaLogitsWarper as TopNSigmaLogitsWarper
 from headway.generation.warpers import TopPLogitsWarper as TopPLogitsWarper
 from headway.generation.warpers import TypicalLogitsWarper as TypicalLogitsWarper
+from headway.inspection import Inspection as Inspection
+from headway.inspection import inspect_model as inspect_model
 from headway.io.report import LoadReport as LoadReport
 from headway.models.pretrained import PreTrainedModel as PreTrainedModel
 from headway.models.pretrained import PretrainedModel as PretrainedModel

@@ -15,7 +15,8 @@ from headway import BertConfig, PreTrainedModel
 from headway.auto import model as auto
 from headway.errors import ConfigError, InputError
 from headway.heads import HEADS
-from headway.models.assemble import class_names, find_class, model_class
+from headway.models.assemble import model_class
+from headway.models.classes import class_names, find_class
 from headway.models.plan import BASE, tasks_of
 from headway.registry import families
 from small import PAIRS, READERS, inputs_for, one_sentence, same_state, small_config, small_model

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headway.errors import WeightsError
-from headway.io.safetensors import SafetensorsFile, read_header, write_safetensors
+from headway.io.header import read_header
+from headway.io.safetensors import SafetensorsFile, write_safetensors
 
 NUMBERS = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16]
 SMALL = [torch.int8, torch.uint8, torch.bool, torch.float8_e4m3fn, torch.float8_e5m2]

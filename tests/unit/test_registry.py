@@ -38,7 +38,7 @@ def restored() -> Iterator[None]:
     for table, was in ((registry._families, before), (registry._configs, configs), (AutoModel._registered, models)):
         table.clear()
         table.update(was)
-    from headway.models.assemble import class_names
+    from headway.models.classes import class_names
 
     class_names.cache_clear()
 

@@ -11,6 +11,7 @@ from headway.errors import ConfigError
 from headway.io.configs import part_of, read_config, text_folder
 from headway.io.hub import locate
 from headway.io.source import Source
+from headway.io.stored import stored_in
 from headway.registry import config_class, families, is_known, register_config
 
 # Where checkpoints of several networks describe their language model.
@@ -77,9 +78,7 @@ def infer_model_type(values: dict[str, Any], source: Source) -> str:
         fitting = [family for family in known.values() if name.startswith(family.title)]
         if fitting:
             return max(fitting, key=lambda family: len(family.title)).model_type
-    from headway.io.weights import open_weights
-
-    keys = set(open_weights(source)) if source.find("model.safetensors", "pytorch_model.bin") else set()
+    keys = _keys_of(source)
     # A prefix may be that of a family and of its later versions; then the names after it tell.
     tables = {name: family.names(family.config()) for name, family in known.items()}
     counts = {name: table.count(keys) for name, table in tables.items() if table.prefix == name.split("-")[0]}
@@ -92,3 +91,13 @@ def infer_model_type(values: dict[str, Any], source: Source) -> str:
         f"{source.where} has no model_type in {source.config_name}, and neither architectures nor the names of its "
         "weights tell which; add model_type to the file."
     )
+
+
+def _keys_of(source: Source) -> set[str]:
+    """The names of the tensors of ``source``."""
+    stored = stored_in(source)
+    if stored is None or stored.entries is not None:
+        return set() if stored is None else set(stored.entries or ())
+    from headway.io.weights import open_weights
+
+    return set(open_weights(source))

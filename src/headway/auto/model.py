@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from headway.auto.config import AutoConfig
 from headway.config import SOURCE_KEYWORDS, PreTrainedConfig
 from headway.errors import ConfigError
-from headway.models.assemble import model_class, named_task
+from headway.models.assemble import model_class
+from headway.models.classes import named_task
 from headway.models.plan import BASE
 from headway.registry import has_family
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import click
 
+EXAMPLES = """
+\b
+Examples:
+  headway attention bert-base-uncased "The cat sat on the mat." --output cat.html
+  headway attention ./my-model "The cat sat." --layer 3 --head 5 -o map.svg
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("model")
 @click.argument("text")
 @click.option("--pair", help="A second text, read with the first.")

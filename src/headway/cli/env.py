@@ -21,8 +21,15 @@ SETTINGS = (
     "CUDA_VISIBLE_DEVICES",
 )
 
+EXAMPLES = """
+\b
+Examples:
+  headway env
+  headway env --json
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.option("--json", "json_", is_flag=True, help="Print one JSON document.")
 def env(json_: bool) -> None:
     """Show versions, devices and settings, for bug reports."""

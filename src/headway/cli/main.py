@@ -19,8 +19,14 @@ from headway.errors import HeadwayError, did_you_mean
 COMMANDS = {
     "run": ("headway.cli.run", "Run a task on texts."),
     "attention": ("headway.cli.attention", "Draw what a model attends to in a text."),
+    "inspect": ("headway.cli.inspect", "Show what a checkpoint is, before anything is downloaded."),
+    "compare": ("headway.cli.compare", "Do two checkpoints give the same outputs?"),
+    "chat": ("headway.cli.chat", "Talk with a model."),
+    "convert": ("headway.cli.convert", "Write a checkpoint as safetensors, in another dtype or in fewer bits."),
+    "download": ("headway.cli.download", "Download the files of a checkpoint that are needed."),
     "tasks": ("headway.cli.tables", "List the tasks."),
     "families": ("headway.cli.tables", "List the families of models and the heads that they take."),
+    "completion": ("headway.cli.completion", "Print the script that completes commands in a shell."),
     "env": ("headway.cli.env", "Show versions and settings, for bug reports."),
 }
 
@@ -32,6 +38,8 @@ Examples:
   headway run question-answering --question "Where does Wolfgang live?" --file letter.txt
   headway run fill-mask --model bert-base-uncased --json "The capital of France is [MASK]."
   cat reviews.txt | headway run text-classification --jsonl > labels.jsonl
+  headway inspect bert-base-uncased
+  headway chat some/model
 """
 
 
@@ -86,9 +94,8 @@ def _log(verbose: bool) -> Iterator[None]:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave: 0 if all went well, 1 with one line on stderr if not, 2 if it was misused."""
     try:
-        headway.main(arguments, prog_name="headway", standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        # What a command leaves with is returned here; those that only end well return None.
+        code = headway.main(arguments, prog_name="headway", standalone_mode=False)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:
@@ -101,4 +108,4 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         # The reader has left, as `head` does; what is still in the buffer has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(code or 0)

@@ -13,6 +13,14 @@ from headway.cli.show import as_json, table
 from headway.errors import InputError, did_you_mean
 from headway.pipelines.base import Pipeline, named, names, pipelines
 
+EXAMPLES = """
+\b
+Examples:
+  headway run text-classification "I love this movie!"
+  headway run fill-mask --model bert-base-uncased "The capital of France is [MASK]."
+  cat reviews.txt | headway run text-classification --jsonl > labels.jsonl
+"""
+
 
 class CountOr(click.ParamType[Any]):
     """A number, or the word that stands for no limit."""
@@ -47,7 +55,7 @@ class Tasks(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Tasks, subcommand_metavar="TASK [OPTIONS] [INPUT]...")
+@click.group(cls=Tasks, subcommand_metavar="TASK [OPTIONS] [INPUT]...", epilog=EXAMPLES)
 def run() -> None:
     """Run a task on texts: those given, those of a file, or the lines of stdin.
 

@@ -1,6 +1,6 @@
 """Heads: what each reads of a backbone, what it makes of it, its loss and its output."""
 
-from headway.heads.base import HEADS, Head
+from headway.heads.base import HEADS, Head, head_of
 from headway.heads.contrast import Contrast
 from headway.heads.image_classification import ImageClassification
 from headway.heads.language_model import CausalLM, MaskedLM, Seq2SeqLM
@@ -29,4 +29,5 @@ __all__ = [
     "SequenceClassification",
     "TaughtImageClassification",
     "TokenClassification",
+    "head_of",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -13,7 +12,6 @@ from headway import spec
 from headway.config import PreTrainedConfig
 from headway.errors import InputError
 from headway.heads.losses import Target, Targets, real
-from headway.names import Stored
 from headway.nn.activations import activation
 from headway.nn.batch import Batch
 from headway.nn.builders import build
@@ -21,34 +19,17 @@ from headway.nn.linear import Linear
 from headway.nn.reading import gather, last_of
 from headway.nn.stack import States
 from headway.outputs import ModelOutput
-
-TEXT = (spec.Encoder, spec.Decoder, spec.EncoderDecoder)
-Recipes = Mapping[str, spec.Recipe]
+from headway.tasks import TASKS, Task, width_read
 
 HEADS: dict[str, type[Head]] = {}
 
 
-class Head(nn.Module):
-    """A network over a backbone's states. A subclass is entered in ``HEADS`` under its ``task``.
-
-    Attributes:
-        task: its key.
-        suffix: what class names with this head end in.
-        kinds: the kinds of backbone that it makes sense on.
-        targets: the arguments that carry labels.
-        answers: the task for which it stands in where a checkpoint's config names it.
-        like: the task whose names in files it shares where a family gives it none of its own.
-    """
-
-    task: ClassVar[str]
-    suffix: ClassVar[str]
-    kinds: ClassVar[tuple[type, ...]]
-    targets: ClassVar[tuple[str, ...]] = ("labels",)
-    answers: ClassVar[str | None] = None
-    like: ClassVar[str | None] = None
+class Head(Task, nn.Module):
+    """A network over a backbone's states; the subclass that says a ``Task``'s is entered in ``HEADS`` under its key."""
 
     def __init_subclass__(cls) -> None:
-        if "task" in cls.__dict__:
+        super().__init_subclass__()
+        if any(base in TASKS.values() for base in cls.__bases__) or "task" in cls.__dict__:
             HEADS[cls.task] = cls
 
     def __init__(self, config: PreTrainedConfig, recipe: Any, backbone: spec.Backbone) -> None:
@@ -57,27 +38,9 @@ class Head(nn.Module):
         self.read = recipe.read
 
     @classmethod
-    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
-        """What this head is on a backbone of one of its ``kinds`` whose family says nothing of it, or None.
-
-        ``own`` holds the recipes that the family does give.
-        """
-        raise TypeError(f"{cls.__name__} says no recipe")
-
-    @classmethod
     def variant(cls, recipe: Any) -> type[Head]:
         """The class that ``recipe`` asks for, where a head has several."""
         return cls
-
-    @classmethod
-    def targets_of(cls, recipe: Any) -> tuple[str, ...]:
-        """The arguments that carry labels."""
-        return cls.targets
-
-    @classmethod
-    def names(cls, recipe: Any) -> Mapping[str, str | Stored]:
-        """Canonical names of the head's modules to those in checkpoints of families that say nothing else."""
-        return {}
 
     def read_labels(self, name: str, labels: Tensor, batch: Batch) -> Tensor:
         """The labels of the argument ``name`` as the loss reads them, in the layout of ``batch``; -100 is no label."""
@@ -102,8 +65,9 @@ class Prediction(Head):
 
     output: ClassVar[type[ModelOutput]]
 
-    def __init__(self, config: PreTrainedConfig, recipe: spec.Predict, backbone: spec.Backbone, labels: int) -> None:
+    def __init__(self, config: PreTrainedConfig, recipe: spec.Predict, backbone: spec.Backbone) -> None:
         super().__init__(config, recipe, backbone)
+        labels = config.num_labels if self.num_labels is None else self.num_labels
         width = width_read(recipe.read, backbone)
         self.hidden = None if recipe.dense is None else Hidden(recipe.dense, width)
         self.out = Linear(width if recipe.dense is None else recipe.dense.width or width, labels, recipe.bias)
@@ -136,6 +100,11 @@ class Hidden(nn.Module):
         return x if self.norm is None else self.norm(x)
 
 
+def head_of(task: type[Task], recipe: Any) -> type[Head]:
+    """The network of ``task`` that ``recipe`` asks for."""
+    return HEADS[task.task].variant(recipe)
+
+
 def read(kind: spec.Read, states: States, ids: Tensor | None, config: PreTrainedConfig) -> Tensor:
     """What ``kind`` names of ``states``: ``[rows, channels]``, or every token in the batch's layout."""
     if isinstance(kind, spec.LastEos):
@@ -146,54 +115,3 @@ def read(kind: spec.Read, states: States, ids: Tensor | None, config: PreTrained
     if states.pooled is None:
         raise InputError("This model reads the state at its end-of-sequence token, so it needs input_ids.")
     return states.pooled
-
-
-def width_read(kind: spec.Read, backbone: spec.Backbone) -> int:
-    """Channels of what ``kind`` names."""
-    assert not isinstance(backbone, spec.TwoTowers)
-    if isinstance(kind, spec.Joined):
-        return sum(width_read(each, backbone) for each in kind.reads)
-    if isinstance(backbone, spec.EncoderDecoder):
-        return backbone.encoder.width if isinstance(kind, spec.EncoderTokens) else backbone.decoder.width
-    if isinstance(kind, spec.Pooled) and backbone.pooler is not None:
-        return backbone.pooler.width or backbone.stack.width
-    return backbone.stack.out or backbone.stack.width
-
-
-def pooled_or_first(backbone: spec.Encoder | spec.VisionEncoder) -> spec.Read:
-    """The pooler where the backbone has one, else its first token."""
-    return spec.FirstToken() if backbone.pooler is None else spec.Pooled()
-
-
-def head_dropout(config: PreTrainedConfig) -> float:
-    """The dropout of a head, under the spellings of configs."""
-    for name in ("classifier_dropout", "classifier_dropout_prob", "hidden_dropout_prob", "hidden_dropout", "dropout"):
-        value = getattr(config, name, None)
-        if value is not None:
-            return float(value)
-    return 0.0
-
-
-def summary(backbone: spec.Backbone, config: PreTrainedConfig, bias: bool = True) -> spec.Predict:
-    """The recipe of heads that say one thing of a whole row, by the backbone's kind."""
-    match backbone:
-        case spec.Encoder():
-            read: spec.Read = pooled_or_first(backbone)
-            dense = None if backbone.pooler else spec.Dense("tanh")
-            return spec.Predict(read, dense, dropout=head_dropout(config))
-        case spec.Decoder():
-            return spec.Predict(spec.LastToken(), bias=bias)
-        case spec.EncoderDecoder():
-            return spec.Predict(spec.LastEos(), spec.Dense("tanh"), dropout=head_dropout(config))
-        case spec.VisionEncoder():
-            return spec.Predict(spec.FirstToken())
-    raise TypeError(f"{type(backbone).__name__} has no states of its own to read")
-
-
-def summary_names(recipe: spec.Predict, name: str) -> dict[str, str]:
-    """Checkpoint names of such heads: ``score`` or ``name``, and a sub-module each where there is a hidden layer."""
-    if isinstance(recipe.read, spec.LastToken):
-        return {"out": "score"}
-    if recipe.dense is None:
-        return {"out": name}
-    return {"hidden.dense": f"{name}.dense", "out": f"{name}.out_proj"}

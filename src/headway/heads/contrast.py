@@ -8,21 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from headway import spec
+from headway import spec, tasks
 from headway.config import PreTrainedConfig
 from headway.errors import InputError
-from headway.heads.base import Head, Recipes, width_read
+from headway.heads.base import Head
 from headway.nn.layer import Scale
 from headway.nn.linear import Linear
+from headway.tasks import width_read
 
 
-class Contrast(Head):
+class Contrast(tasks.Contrast, Head):
     """Cosines of each text and each image; made of what the family's recipe says."""
-
-    task = "zero-shot-image-classification"
-    suffix = "ForZeroShotImageClassification"
-    kinds = (spec.TwoTowers,)
-    targets = ()
 
     def __init__(self, config: PreTrainedConfig, recipe: Any, backbone: spec.Backbone) -> None:
         nn.Module.__init__(self)
@@ -30,10 +26,6 @@ class Contrast(Head):
     @classmethod
     def variant(cls, recipe: Any) -> type[Head]:
         return SoftmaxContrast if isinstance(recipe, spec.SoftmaxContrast) else SigmoidContrast
-
-    @classmethod
-    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
-        return None
 
     def text_features(self, pooled: Tensor) -> Tensor:
         """A text's vector, of the images' width."""

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
-from headway import spec
-from headway.config import PreTrainedConfig
-from headway.heads.base import Prediction, Recipes, summary
+from headway import tasks
+from headway.heads.base import Prediction
 from headway.heads.losses import Targets, classification, classification_count
 from headway.nn.batch import Batch
 from headway.nn.stack import States
 from headway.outputs import ImageClassifierOutput, ModelOutput
 
 
-class ImageClassification(Prediction):
+class ImageClassification(tasks.ImageClassification, Prediction):
     """Logits ``[rows, labels]``; ``labels`` as in sequence classification."""
-
-    task = "image-classification"
-    suffix = "ForImageClassification"
-    kinds = (spec.VisionEncoder,)
-
-    def __init__(self, config: PreTrainedConfig, recipe: spec.Predict, backbone: spec.Backbone) -> None:
-        super().__init__(config, recipe, backbone, config.num_labels)
-
-    @classmethod
-    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
-        return summary(backbone, config)
-
-    @classmethod
-    def names(cls, recipe: spec.Predict) -> dict[str, str]:
-        return {"out": "classifier"}
 
     def count(self, name: str, labels: Tensor, batch: Batch) -> int:
         return classification_count(labels, self.config)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from headway import spec
+from headway import spec, tasks
 from headway.config import PreTrainedConfig
-from headway.heads.base import TEXT, Head, Hidden, Recipes, read, width_read
+from headway.heads.base import Head, Hidden, read
 from headway.heads.losses import Targets, cross_entropy, load_balance, next_labels, real, token_labels
-from headway.layouts import Reshaped
-from headway.names import Stored
 from headway.nn.batch import Batch
 from headway.nn.linear import Linear
 from headway.nn.stack import States
 from headway.outputs import CausalLMOutput, MaskedLMOutput, ModelOutput, Seq2SeqLMOutput
+from headway.tasks import vocabulary_of, width_read
 
 
 class ToVocabulary(nn.Module):
@@ -44,14 +41,6 @@ class ToVocabulary(nn.Module):
         return logits if self.offset is None else logits + self.offset
 
 
-def vocabulary_of(backbone: spec.Backbone) -> int:
-    """Entries of the backbone's token table."""
-    assert not isinstance(backbone, spec.TwoTowers)
-    embed = backbone.decoder.embed if isinstance(backbone, spec.EncoderDecoder) else backbone.stack.embed
-    assert isinstance(embed, spec.Embed)
-    return embed.vocabulary
-
-
 class LanguageModel(Head):
     """What the three have in common; ``lm`` holds the network."""
 
@@ -59,31 +48,12 @@ class LanguageModel(Head):
         super().__init__(config, recipe, backbone)
         self.lm = ToVocabulary(recipe, backbone)
 
-    @classmethod
-    def names(cls, recipe: spec.Vocabulary) -> dict[str, str | Stored]:
-        rows: dict[str, str | Stored] = {"lm.decoder": "lm_head", "lm.offset": Stored("final_logits_bias", Reshaped(1))}
-        if recipe.dense is not None:
-            rows |= {"lm.hidden.dense": "lm_head.dense", "lm.hidden.norm": "lm_head.layer_norm"}
-            rows |= {"lm.decoder": "lm_head.decoder"}
-        return rows
-
     def read_labels(self, name: str, labels: Tensor, batch: Batch) -> Tensor:
         return token_labels(labels, batch)
 
 
-class MaskedLM(LanguageModel):
+class MaskedLM(tasks.MaskedLM, LanguageModel):
     """Logits ``[rows, width, vocabulary]``; ``labels [rows, width]``, -100 at tokens that were not masked."""
-
-    task = "masked-lm"
-    suffix = "ForMaskedLM"
-    kinds = (spec.Encoder,)
-
-    @classmethod
-    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
-        assert isinstance(backbone, spec.Encoder)
-        embed, norm = backbone.stack.embed, first_norm(backbone.stack)
-        assert isinstance(embed, spec.Embed)
-        return spec.Vocabulary(dense=spec.Dense(activation_of(backbone.stack), embed.width, norm), bias=True)
 
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.lm(read(self.read, states, ids, self.config))
@@ -93,35 +63,12 @@ class MaskedLM(LanguageModel):
         )
 
 
-class CausalLM(LanguageModel):
+class CausalLM(tasks.CausalLM, LanguageModel):
     """Logits ``[rows, width, vocabulary]`` of the next token; ``labels [rows, width]`` are shifted here.
 
     The loss that keeps experts in balance is of all tokens of a pass at once and cannot be split: as a part of a step
     it is weighed by the pass's share of the labels.
     """
-
-    task = "causal-lm"
-    suffix = "ForCausalLM"
-    kinds = TEXT
-    like = "masked-lm"
-
-    @classmethod
-    def names(cls, recipe: spec.Vocabulary) -> dict[str, str | Stored]:
-        rows = super().names(recipe)
-        if isinstance(recipe.read, spec.DecoderTokens):
-            # A decoder alone has the table of both stacks under its own name.
-            rows["backbone.tokens"] = Stored("decoder.embed_tokens", also=("shared", "encoder.embed_tokens"))
-        return rows
-
-    @classmethod
-    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
-        if isinstance(backbone, spec.Encoder):
-            # An encoder writes text only where its config can make it causal.
-            if not hasattr(config, "is_decoder"):
-                return None
-            return own.get("masked-lm") or MaskedLM.recipe(backbone, config, own)
-        read = spec.DecoderTokens() if isinstance(backbone, spec.EncoderDecoder) else spec.EveryToken()
-        return spec.Vocabulary(read)
 
     def read_labels(self, name: str, labels: Tensor, batch: Batch) -> Tensor:
         return next_labels(labels, batch)
@@ -141,16 +88,8 @@ class CausalLM(LanguageModel):
         return CausalLMOutput(loss=loss, aux_loss=balance, logits=states.batch.unpack(logits))
 
 
-class Seq2SeqLM(LanguageModel):
+class Seq2SeqLM(tasks.Seq2SeqLM, LanguageModel):
     """Logits ``[rows, width, vocabulary]`` of the decoder; ``labels`` stand at the decoder's positions."""
-
-    task = "seq2seq-lm"
-    suffix = "ForConditionalGeneration"
-    kinds = (spec.EncoderDecoder,)
-
-    @classmethod
-    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
-        return spec.Vocabulary()
 
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         logits = self.lm(read(self.read, states, ids, self.config))
@@ -158,16 +97,3 @@ class Seq2SeqLM(LanguageModel):
         return Seq2SeqLMOutput(
             loss=None if target is None else cross_entropy(logits, target), logits=states.batch.unpack(logits)
         )
-
-
-def first_norm(stack: spec.Stack) -> spec.Norm:
-    """The norm of the stack's layers."""
-    layer = stack.layers[0]
-    return layer.norm if isinstance(layer, spec.ConvolvedLayer) else layer.residual.norm
-
-
-def activation_of(stack: spec.Stack) -> str:
-    """The activation of the stack's layers, or where they have several, the usual one of such heads."""
-    layer = stack.layers[0]
-    mlp = layer.layer.mlp if isinstance(layer, spec.ConvolvedLayer) else layer.mlp
-    return mlp.activation if isinstance(mlp, spec.Mlp | spec.GatedMlp) else "gelu"

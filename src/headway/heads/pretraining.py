@@ -6,39 +6,28 @@ from typing import Any
 
 from torch import Tensor
 
-from headway import spec
+from headway import spec, tasks
 from headway.config import PreTrainedConfig
-from headway.heads.base import Head, Hidden, Recipes, read, width_read
+from headway.heads.base import Head, Hidden, read
 from headway.heads.language_model import MaskedLM, ToVocabulary
 from headway.heads.losses import Targets, binary, cross_entropy, token_labels
 from headway.nn.batch import Batch
 from headway.nn.linear import Linear
 from headway.nn.stack import States
 from headway.outputs import ModelOutput, PreTrainingOutput
+from headway.tasks import width_read
 
 
-class PreTraining(Head):
+class PreTraining(tasks.PreTraining, Head):
     """Made of what the family's recipe says: ``SentencePairPretraining`` or ``ReplacedTokenDetection``."""
-
-    task = "pretraining"
-    suffix = "ForPreTraining"
-    kinds = (spec.Encoder,)
 
     @classmethod
     def variant(cls, recipe: Any) -> type[Head]:
         return SentencePair if isinstance(recipe, spec.SentencePairPretraining) else ReplacedToken
 
-    @classmethod
-    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
-        return None
-
 
 class SentencePair(PreTraining):
     """Masked tokens and the relation of two sentences."""
-
-    @classmethod
-    def targets_of(cls, recipe: spec.SentencePairPretraining) -> tuple[str, ...]:
-        return ("labels", recipe.label)
 
     def __init__(self, config: PreTrainedConfig, recipe: spec.SentencePairPretraining, backbone: spec.Backbone) -> None:
         lm = recipe.lm or MaskedLM.recipe(backbone, config, {})

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
-from headway import spec
+from headway import spec, tasks
 from headway.config import PreTrainedConfig
-from headway.heads.base import Head, Recipes, read, width_read
+from headway.heads.base import Head, read
 from headway.heads.losses import Targets
 from headway.nn.linear import Linear
 from headway.nn.stack import States
 from headway.outputs import ModelOutput, ProjectionOutput
+from headway.tasks import width_read
 
 
-class Projection(Head):
+class Projection(tasks.Projection, Head):
     """``text_embeds`` or ``image_embeds``, ``[rows, width]``, for families whose checkpoints hold the layer."""
-
-    task = "projection"
-    suffix = "ModelWithProjection"
-    kinds = (spec.Encoder, spec.Decoder, spec.VisionEncoder)
-    targets = ()
 
     def __init__(self, config: PreTrainedConfig, recipe: spec.Project, backbone: spec.Backbone) -> None:
         super().__init__(config, recipe, backbone)
         self.out = Linear(width_read(recipe.read, backbone), recipe.width, bias=False)
         self.field = "image_embeds" if isinstance(backbone, spec.VisionEncoder) else "text_embeds"
-
-    @classmethod
-    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
-        return None
 
     def forward(self, states: States, targets: Targets, ids: Tensor | None) -> ModelOutput:
         output = ProjectionOutput()

@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
-from headway import spec
-from headway.config import PreTrainedConfig
-from headway.heads.base import TEXT, Prediction, Recipes
+from headway import tasks
+from headway.heads.base import Prediction
 from headway.heads.losses import Targets, place, place_labels
 from headway.nn.batch import Batch
 from headway.nn.stack import States
 from headway.outputs import ModelOutput, QuestionAnsweringModelOutput
 
 
-class QuestionAnswering(Prediction):
+class QuestionAnswering(tasks.QuestionAnswering, Prediction):
     """Two logits a token, split into ``start_logits`` and ``end_logits``, ``[rows, width]`` each."""
-
-    task = "question-answering"
-    suffix = "ForQuestionAnswering"
-    kinds = TEXT
-    targets = ("start_positions", "end_positions")
-
-    def __init__(self, config: PreTrainedConfig, recipe: spec.Predict, backbone: spec.Backbone) -> None:
-        super().__init__(config, recipe, backbone, 2)
-
-    @classmethod
-    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
-        return spec.Predict(spec.EveryToken(), dropout=float(getattr(config, "qa_dropout", 0.0)))
-
-    @classmethod
-    def names(cls, recipe: spec.Predict) -> dict[str, str]:
-        return {"out": "qa_outputs"}
 
     def read_labels(self, name: str, labels: Tensor, batch: Batch) -> Tensor:
         return place_labels(name, labels, batch)

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
-from headway import spec
+from headway import spec, tasks
 from headway.config import PreTrainedConfig
-from headway.heads.base import Head, Recipes, read, width_read
+from headway.heads.base import Head, read
 from headway.heads.losses import Targets, classification, classification_count
 from headway.nn.batch import Batch
 from headway.nn.linear import Linear
 from headway.nn.stack import States
 from headway.outputs import ModelOutput, TaughtClassifierOutput
+from headway.tasks import width_read
 
 
-class TaughtImageClassification(Head):
+class TaughtImageClassification(tasks.TaughtImageClassification, Head):
     """Logits ``[rows, labels]``, the mean of both heads'; ``labels`` as in sequence classification."""
-
-    task = "image-classification-with-teacher"
-    suffix = "ForImageClassificationWithTeacher"
-    kinds = (spec.VisionEncoder,)
-    answers = "image-classification"
 
     def __init__(self, config: PreTrainedConfig, recipe: spec.Taught, backbone: spec.Backbone) -> None:
         super().__init__(config, recipe, backbone)
         self.reads = (recipe.read, recipe.taught)
         self.own = Linear(width_read(recipe.read, backbone), config.num_labels)
         self.taught = Linear(width_read(recipe.taught, backbone), config.num_labels)
-
-    @classmethod
-    def recipe(cls, backbone: spec.Backbone, config: PreTrainedConfig, own: Recipes) -> Any:
-        return None
-
-    @classmethod
-    def names(cls, recipe: spec.Taught) -> dict[str, str]:
-        return {"own": "cls_classifier", "taught": "distillation_classifier"}
 
     def count(self, name: str, labels: Tensor, batch: Batch) -> int:
         return classification_count(labels, self.config)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from headway.errors import CheckpointError, HeadwayError
 
@@ -22,6 +22,19 @@ def damage(head: bytes) -> str | None:
     if head.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
         return "is an HTML page, which a server sent in place of the file: download it again"
     return None
+
+
+class Start(NamedTuple):
+    """The first bytes of a file, and the size of the whole."""
+
+    data: bytes
+    size: int
+
+
+def read_start(path: Path, count: int) -> Start:
+    """Return the first ``count`` bytes of ``path``, or all where there are fewer; OSError if that fails."""
+    with path.open("rb") as file:
+        return Start(file.read(count), path.stat().st_size)
 
 
 def read_bytes(path: Path) -> bytes:

@@ -11,9 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from headway.errors import CheckpointError, InputError, did_you_mean
-from headway.io.source import Folder, Source, is_inside, names_in
+from headway.io.files import Start, read_start
+from headway.io.source import Folder, Source, is_inside, names_below
 
 __all__ = ["Folder", "Repo", "Source", "locate"]
 
@@ -60,34 +62,55 @@ class Repo(Source):
         return place
 
     def files(self) -> tuple[str, ...]:
+        return tuple(name for name in self.tree() if "/" not in name)
+
+    def tree(self) -> tuple[str, ...]:
         if not isinstance(listing := self._listing, _Listing):
-            return tuple(sorted({name for folder in self._snapshots for name in names_in(folder / self.subfolder)}))
+            return tuple(sorted({name for folder in self._snapshots for name in names_below(folder / self.subfolder)}))
         start = f"{self.subfolder}/" if self.subfolder else ""
-        names = (name.removeprefix(start) for name in listing.files if name.startswith(start))
-        return tuple(sorted(name for name in names if "/" not in name))
+        return tuple(sorted(name.removeprefix(start) for name in listing.files if name.startswith(start)))
 
     def _find(self, name: str) -> Path | None:
-        name = f"{self.subfolder}/{name}" if self.subfolder else name
-        if name in self._done:
-            return self._done[name]
-        if not self.force_download:
+        name = self._full(name)
+        if not self._is_settled(name):
+            self._done[name] = self._download(name, listing) if (listing := self._offered(name)) else None
+        return self._done[name]
+
+    def _start_of(self, name: str, count: int) -> Start | None:
+        name = self._full(name)
+        if self._is_settled(name):
+            path = self._done[name]
+            return None if path is None else read_start(path, count)
+        listing = self._offered(name)
+        return self._download_start(name, listing, count) if listing else None
+
+    def _full(self, name: str) -> str:
+        return f"{self.subfolder}/{name}" if self.subfolder else name
+
+    def _is_settled(self, name: str) -> bool:
+        """Is it known, without the hub, where the file ``name`` is, or that there is none? ``_done`` then says."""
+        if name not in self._done and not self.force_download:
             for snapshot in self._snapshots:
                 if (snapshot / name).is_file():
-                    return snapshot / name
-                if (snapshot.parents[1] / ".no_exist" / snapshot.name / name).is_file():
-                    return None
+                    self._done[name] = snapshot / name
+                elif (snapshot.parents[1] / ".no_exist" / snapshot.name / name).is_file():
+                    self._done[name] = None
+                if name in self._done:
+                    break
+        return name in self._done
+
+    def _offered(self, name: str) -> "_Listing | None":
+        """The hub's listing if it holds the file ``name``."""
         if not isinstance(listing := self._listing, _Listing):
             return None
-        if name in listing.files:
-            self._done[name] = self._download(name, listing)
-        else:
-            self._done[name] = None
+        if name not in listing.files:
             self._note_absent(name, listing)
-        return self._done[name]
+            return None
+        return listing
 
     @cached_property
     def _done(self) -> dict[str, Path | None]:
-        """What the hub was asked for already, so that ``force_download`` takes each file once."""
+        """Where files were found already, so that ``force_download`` takes each once."""
         return {}
 
     @cached_property
@@ -155,6 +178,28 @@ class Repo(Source):
             raise self._explain(error, name) from error
         self._note_commit(listing)
         return Path(path)
+
+    def _download_start(self, name: str, listing: "_Listing", count: int) -> Start:
+        import huggingface_hub
+
+        hub: Any = huggingface_hub.utils
+        url = huggingface_hub.hf_hub_url(listing.id, name, revision=listing.commit, endpoint=self.endpoint)
+        headers = hub.build_hf_headers(token=self.token, headers={"Range": f"bytes=0-{count - 1}"})
+        try:
+            # A stream, since a server that knows no ranges sends the whole file.
+            with hub.get_session().stream("GET", url, headers=headers, follow_redirects=True, timeout=10) as response:
+                hub.hf_raise_for_status(response)
+                size = int(
+                    response.headers.get("Content-Range", "").rpartition("/")[2] or response.headers["Content-Length"]
+                )
+                data = b""
+                for chunk in response.iter_bytes():
+                    data += chunk
+                    if len(data) >= count:
+                        break
+        except Exception as error:
+            raise self._explain(error, name) from error
+        return Start(data[:count], size)
 
     def _note_absent(self, name: str, listing: "_Listing") -> None:
         """Leave the cache's mark that the commit has no file ``name``, so that it is not asked for again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,38 +9,10 @@ import torch
 from torch import Tensor
 
 from headway.errors import WeightsError
+from headway.io.packed import CODES, FP8, Pair, beside, pairs, unread
 from headway.io.weights import Weights
 
-_SCALE_ENDS = ("_scale_inv", "_scale")
-_CODES = {torch.uint8, torch.int8, torch.int16, torch.int32}
-_FP8 = {torch.float8_e4m3fn, torch.float8_e5m2}
 _BLOCK = (128, 128)  # of DeepSeek-V3's weights, where the config says nothing
-
-# What a config's quant_method, or the names of tensors, give away.
-_METHODS = {
-    "gptq": "GPTQ",
-    "awq": "AWQ",
-    "bitsandbytes": "bitsandbytes",
-    "aqlm": "AQLM",
-    "hqq": "HQQ",
-    "eetq": "EETQ",
-    "quanto": "quanto",
-    "torchao": "torchao",
-    "compressed-tensors": "compressed-tensors",
-    "quark": "Quark",
-    "auto-round": "AutoRound",
-    "vptq": "VPTQ",
-    "higgs": "HIGGS",
-    "spqr": "SpQR",
-    "bitnet": "BitNet",
-}
-_TELLING = (
-    (re.compile(r"\.qweight$"), "GPTQ or AWQ"),
-    (re.compile(r"\.(absmax|nested_absmax|quant_map|quant_state\.bitsandbytes__\w+|SCB)$"), "bitsandbytes"),
-    (re.compile(r"\.weight_packed$"), "compressed-tensors"),
-    (re.compile(r"\.codebooks$"), "AQLM"),
-    (re.compile(r"\.W_q$"), "HQQ"),
-)
 
 
 def dequantised(weights: Weights, settings: Any, dtype: torch.dtype | None, checkpoint: str) -> Weights:
@@ -53,42 +24,23 @@ def dequantised(weights: Weights, settings: Any, dtype: torch.dtype | None, chec
     Raises:
         WeightsError: they are quantised in a way that is not read.
     """
-    if not {weights.dtype(name) for name in weights} & (_CODES | _FP8):
+    kinds = {name: str(weights.dtype(name)).removeprefix("torch.") for name in weights}
+    if not (CODES | FP8).intersection(kinds.values()):
         return weights
-    pairs = _pairs(weights)
-    taken = {name for codes, scales, _ in pairs.values() for name in (codes, scales)}
-    values: Mapping[str, Any] = settings if isinstance(settings, Mapping) else {}
-    method = _METHODS.get(str(values.get("quant_method")).lower())
-    for name in weights:
-        found = next((what for pattern, what in _TELLING if pattern.search(name)), None)
-        if found is None and method is not None and name not in taken and weights.dtype(name) in _CODES:
-            found = method
-        if found is not None:
-            raise WeightsError(
-                f"{checkpoint} holds weights quantised by {method or found} ({name!r}), which headway does not read; "
-                "load the checkpoint that they were made from."
-            )
-    if not pairs:
+    found = pairs(kinds)
+    if what := unread(kinds, settings, found):
+        raise WeightsError(
+            f"{checkpoint} holds weights quantised by {what[0]} ({what[1]!r}), which headway does not read; "
+            "load the checkpoint that they were made from."
+        )
+    if not found:
         return weights
     if dtype is None:
+        taken = beside(found)
         others = (weights.dtype(name) for name in weights if name not in taken)
         dtype = next((kind for kind in others if kind.is_floating_point and kind.itemsize > 1), torch.bfloat16)
-    return Dequantised(weights, pairs, tuple(values.get("weight_block_size") or _BLOCK), dtype)
-
-
-def _pairs(weights: Weights) -> dict[str, tuple[str, str, bool]]:
-    """Names of quantised tensors, to the names of their codes and scales, and whether they are MXFP4."""
-    found: dict[str, tuple[str, str, bool]] = {}
-    for name in weights:
-        if name.endswith("_blocks"):
-            scales = name.removesuffix("_blocks") + "_scales"
-            if scales in weights and weights.dtype(name) == weights.dtype(scales) == torch.uint8:
-                found[name.removesuffix("_blocks")] = (name, scales, True)
-        elif weights.dtype(name) in _FP8:
-            scale = next((name + end for end in _SCALE_ENDS if name + end in weights), None)
-            if scale is not None:
-                found[name] = (name, scale, False)
-    return found
+    block = settings.get("weight_block_size") if isinstance(settings, Mapping) else None
+    return Dequantised(weights, found, tuple(block or _BLOCK), dtype)
 
 
 class Dequantised(Weights):
@@ -97,14 +49,13 @@ class Dequantised(Weights):
     def __init__(
         self,
         weights: Weights,
-        pairs: Mapping[str, tuple[str, str, bool]],
+        pairs: Mapping[str, Pair],
         block: tuple[int, ...],
         dtype: torch.dtype,
     ) -> None:
         self.files, self._weights, self._pairs, self._block, self._dtype = weights.files, weights, pairs, block, dtype
-        hidden = {name for codes, scales, _ in pairs.values() for name in (codes, scales)}
-        extra = {f"{name.removesuffix('weight')}{end}" for name in pairs for end in ("input_scale", "activation_scale")}
-        self._names = dict.fromkeys([name for name in weights if name not in hidden | extra] + list(pairs))
+        hidden = beside(pairs)
+        self._names = dict.fromkeys([name for name in weights if name not in hidden] + list(pairs))
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._pairs:

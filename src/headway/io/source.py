@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headway.errors import CheckpointError, ConfigError
-from headway.io.files import read_object
+from headway.io.files import Start, read_object, read_start
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,22 @@ class Source(ABC):
         path = self.find(name)
         return None if path is None else read_object(path, ConfigError)
 
+    def start_of(self, name: str, count: int) -> Start | None:
+        """Return the first ``count`` bytes of the file ``name`` and its size, None if there is no such file.
+
+        Of a file that is on the hub and not in the cache no more is downloaded.
+        """
+        if not is_inside(name):
+            raise CheckpointError(
+                f"The file name {name!r} of {self.name!r} leads out of the checkpoint's folder and is refused."
+            )
+        try:
+            return self._start_of(name, count)
+        except CheckpointError:
+            raise
+        except OSError as error:
+            raise CheckpointError(f"{name} of {self.name!r} cannot be read: {error.strerror}.") from error
+
     @property
     @abstractmethod
     def where(self) -> str:
@@ -62,7 +78,15 @@ class Source(ABC):
         """
 
     @abstractmethod
+    def tree(self) -> tuple[str, ...]:
+        """Return the names of all files in the checkpoint's folder and in those below it, asked for as by ``files``."""
+
+    @abstractmethod
     def _find(self, name: str) -> Path | None: ...
+
+    def _start_of(self, name: str, count: int) -> Start | None:
+        path = self._find(name)
+        return None if path is None else read_start(path, count)
 
 
 @dataclass(frozen=True)
@@ -77,6 +101,9 @@ class Folder(Source):
 
     def files(self) -> tuple[str, ...]:
         return names_in(self.folder)
+
+    def tree(self) -> tuple[str, ...]:
+        return names_below(self.folder)
 
     def _find(self, name: str) -> Path | None:
         path = self.folder / name
@@ -93,3 +120,9 @@ def is_inside(name: str) -> bool:
 def names_in(folder: Path) -> tuple[str, ...]:
     """Return the names of the files that lie directly in ``folder``, none if there is no such folder."""
     return tuple(sorted(path.name for path in folder.iterdir() if path.is_file())) if folder.is_dir() else ()
+
+
+def names_below(folder: Path) -> tuple[str, ...]:
+    """Return the names of all files in ``folder`` and in those below it, relative to it."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return tuple(sorted(path.relative_to(folder).as_posix() for path in paths))

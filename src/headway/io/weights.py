@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from headway.errors import WeightsError
-from headway.io.files import read_object
 from headway.io.hub import Source
 from headway.io.pickles import read_pickle
 from headway.io.safetensors import SafetensorsFile
+from headway.io.stored import missing_shard, shards_of, weights_names
 
 
 class _PickleFile:
@@ -68,17 +68,7 @@ def open_weights(source: Source, *, variant: str | None = None, name: str | None
     ``variant`` picks files such as ``model.fp16.safetensors``, ``name`` the one file or index of that name. Raises
     WeightsError naming the file that is missing or damaged, and saying what lies there instead.
     """
-    tag = f".{variant}" if variant else ""
-    names: tuple[str, ...] = (
-        f"model{tag}.safetensors",
-        f"model.safetensors.index{tag}.json",
-        f"pytorch_model{tag}.bin",
-        f"pytorch_model.bin.index{tag}.json",
-    )
-    if name is not None:
-        if not isinstance(name, str):  # it comes from a config
-            raise WeightsError(f"transformers_weights of {source.name!r} is {name!r}, but it must name a file.")
-        names = (name,)
+    names = weights_names(source, variant, name)
     path = source.find(*names)
     if path is None:
         raise WeightsError(
@@ -96,13 +86,11 @@ def _open(path: Path) -> _File:
 
 def _open_shards(source: Source, index: Path) -> Weights:
     """Open the files that the shard index names, and check that each holds what the index says."""
-    places = read_object(index, WeightsError).get("weight_map")
-    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
-        raise WeightsError(f"{index} has no weight_map from names of tensors to names of files: download it again.")
+    places = shards_of(index)
     files: dict[str, _File] = {}
     for shard in sorted(set(places.values())):
         if (path := source.find(shard)) is None:
-            raise WeightsError(f"The shard {shard!r}, which {index} names, is missing: searched {source.where}.")
+            raise missing_shard(source, index, shard)
         files[shard] = _open(path)
     for name, shard in places.items():
         if name not in files[shard].entries:

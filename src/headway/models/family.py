@@ -9,14 +9,14 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from headway import spec
 from headway.config import PreTrainedConfig
 from headway.errors import InputError, did_you_mean
+from headway.heads import head_of
 from headway.heads.losses import Target
 from headway.io.report import LoadReport
 from headway.models.initialise import initialise
 from headway.models.inputs import past_of
-from headway.models.load import Part
+from headway.models.keys import Part
 from headway.models.plan import Plan, plan
 from headway.models.pretrained import PreTrainedModel, fill_new
 from headway.models.resize import resize_vocabulary
@@ -47,9 +47,9 @@ class FamilyModel(Writer, PreTrainedModel):
         super().__init__(config)
         self.plan: Plan = plan(self.family, self.task, config)
         self.backbone = self._backbone(add_pooling_layer and self.plan.pooled)
-        head = self.plan.head
+        head = None if self.plan.head is None else head_of(self.plan.head, self.plan.recipe)
         self.head = None if head is None else head(config, self.plan.recipe, self.plan.backbone)
-        if self._tied == "always":
+        if self.plan.tie(self.config) == "always":
             self._tie()
         if next(self.parameters()).device.type != "meta":
             initialise(self, config)
@@ -74,22 +74,13 @@ class FamilyModel(Writer, PreTrainedModel):
     def _backbone(self, pooled: bool) -> Any:
         return build(self.plan.backbone, pooled)
 
-    @property
-    def _tied(self) -> str:
-        """Is the output layer's weight the token table's: "always", "never" or "if_absent"?"""
-        recipe = self.plan.recipe
-        lm = recipe.lm or spec.Vocabulary() if isinstance(recipe, spec.SentencePairPretraining) else recipe
-        if not isinstance(lm, spec.Vocabulary):
-            return "never"
-        return lm.tie or ("always" if self.config.tie_word_embeddings else "never")
-
     def _tie(self) -> None:
         head: Any = self.head
         head.lm.decoder.weight = self._tokens("decoder").weight
 
     def tie_weights(self) -> None:
         """Make the output layer share the token table where the config says so."""
-        if self._tied == "always":
+        if self.plan.tie(self.config) == "always":
             self._tie()
 
     def parts(self) -> Any:
@@ -102,7 +93,7 @@ class FamilyModel(Writer, PreTrainedModel):
 
     def _finish(self, report: LoadReport) -> LoadReport:
         output = "head.lm.decoder.weight"
-        if output in report.new and (self._tied == "if_absent" or self._was_tied()):
+        if output in report.new and (self.plan.tie(self.config) == "if_absent" or self._was_tied()):
             self._tie()
             report = replace(report, new=tuple(name for name in report.new if name != output))
         fill_new(self, report)
@@ -110,16 +101,12 @@ class FamilyModel(Writer, PreTrainedModel):
         return report
 
     def _was_tied(self) -> bool:
-        """Was a file without an output layer saved with one, so that it must have been the token table?
-
-        Configs leave ``tie_word_embeddings`` out where it was the default of the class that saved them.
-        """
-        recipe = getattr(self.plan.recipe, "lm", self.plan.recipe)
-        own, table = type(self).__name__, self.get_input_embeddings().weight
-        saved = any(
-            name == own or name.endswith("ForConditionalGeneration") for name in self.config.architectures or ()
-        )
-        if not saved or recipe.tie is not None or self.head.lm.decoder.weight.shape != table.shape:  # type: ignore[union-attr]
+        """Was a file without an output layer saved with one, so that it must have been the token table?"""
+        decoder = self.head.lm.decoder.weight  # type: ignore[union-attr]
+        if (
+            not self.plan.was_tied(self.config, type(self).__name__)
+            or decoder.shape != self._tokens("encoder").weight.shape
+        ):
             return False
         self.config.tie_word_embeddings = True
         return True

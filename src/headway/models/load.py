@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,35 +12,12 @@ from headway.errors import WeightsError
 from headway.io.report import LoadReport, Mismatch
 from headway.io.weights import Weights
 from headway.layouts import Same
-from headway.names import Place, Translation
+from headway.models.keys import Keys, Part, Slot
+from headway.names import Place
 from headway.nn.lora import is_adapters
 from headway.nn.quantised import Int4Linear, Int8Linear
 
 _BESIDE = {name.removeprefix("weight") for kind in (Int8Linear, Int4Linear) for name in kind.as_stored}
-
-
-@dataclass(frozen=True)
-class Part:
-    """A model of a family at ``path`` (with its dot) in a larger one, or the whole with an empty path."""
-
-    path: str
-    translation: Translation
-
-
-class Slot(NamedTuple):
-    """Where the parameter or buffer ``name`` of a model lies in files."""
-
-    name: str
-    place: Place
-    part: Part | None
-
-    @property
-    def elsewhere(self) -> Slot | None:
-        """The slot in files of other writers, where there are such."""
-        if self.part is None:
-            return None
-        place = self.part.translation.elsewhere(self.name[len(self.part.path) :])
-        return None if place is None else Slot(self.name, place.under(self.part.path), self.part)
 
 
 def slots(model: nn.Module, parts: Iterable[Part]) -> dict[str, Slot]:
@@ -92,7 +67,7 @@ class Loader:
         self.model, self.parts, self.weights, self.checkpoint = model, tuple(parts), weights, checkpoint
         self.state = model.state_dict(keep_vars=True)
         self.slots = _slots(self.state, self.parts)
-        self.unused = set(weights)
+        self.keys = Keys(self.slots, self.parts, weights)
         self.found: dict[str, Tensor] = {}
         self.new: list[str] = []
         self.mismatched: list[Mismatch] = []
@@ -103,12 +78,11 @@ class Loader:
         Raises:
             WeightsError: a tensor of a backbone is missing or of another shape, or tied tensors differ in the file.
         """
-        prefixes = {part.path: self._prefix(part) for part in self.parts}
         cache: dict[str, list[Tensor]] = {}
         for name, slot in self.slots.items():
-            tensor, shape = self._tensor(slot, prefixes, cache), tuple(self.state[name].shape)
+            tensor, shape = self._tensor(slot, cache), tuple(self.state[name].shape)
             if tensor is None:
-                tensor = self._tensor(slot.elsewhere, prefixes, cache)
+                tensor = self._tensor(slot.elsewhere, cache)
             if tensor is None:
                 self.new.append(name)
                 continue
@@ -116,28 +90,26 @@ class Loader:
                 self.mismatched.append(Mismatch(name, tuple(tensor.shape), shape))
             else:
                 self.found[name] = tensor
-        self._check_ties(prefixes)
+        self._check_ties()
         self._check_backbone()
-        ignored = {key for key in self.unused if self._ignored(key, prefixes)}
+        ignored = {key for key in self.keys.unused if self.keys.ignores(key)}
         return LoadReport(
             checkpoint=self.checkpoint,
             model=type(self.model).__name__,
             loaded=tuple(self.found),
             new=tuple(self.new),
-            left_over=tuple(sorted(self.unused - ignored)),
+            left_over=tuple(sorted(self.keys.unused - ignored)),
             ignored=tuple(sorted(ignored)),
             mismatched=tuple(self.mismatched),
         )
 
-    def _tensor(
-        self, slot: Slot | None, prefixes: Mapping[str, tuple[str, str]], cache: dict[str, list[Tensor]]
-    ) -> Tensor | None:
+    def _tensor(self, slot: Slot | None, cache: dict[str, list[Tensor]]) -> Tensor | None:
         """The file's tensor of a slot; ``cache`` keeps the parts of stored tensors that hold several."""
         if slot is None:
             return None
         place = slot.place
         if place.stored not in cache:
-            key = self._key(slot, prefixes)
+            key = self.keys.key(slot)
             cache[place.stored] = [] if key is None else self._parts_of(key, place)
         return cache[place.stored][place.part] if cache[place.stored] else None
 
@@ -155,67 +127,9 @@ class Loader:
             )
         return parts
 
-    def _prefix(self, part: Part) -> tuple[str, str]:
-        """What stands before the backbone's and before the head's names in this file, seen from both sets of names."""
-        own = part.path + part.translation.prefix
-        mine = [(name, slot.place) for name, slot in self.slots.items() if slot.part is part]
-        inner = f"{part.path}backbone."
-        stored = {place.stored for name, place in mine if name.startswith(inner)}
-        if all(name in self.weights for name in stored):
-            backbone = own
-        else:
-            backbone = self._commonest({name.removeprefix(own) for name in stored}, own)
-        head = backbone
-        for base in sorted(part.translation.prefixes, key=len, reverse=True):
-            if f".{backbone}".endswith(f".{base}"):
-                head = backbone.removesuffix(base)
-                break
-        heads = {place.stored.removeprefix(part.path) for name, place in mine if not name.startswith(inner)}
-        # Wrappers may hold the backbone alone: the head then stands beside one of them.
-        for outer in (head, *_above(head)):
-            if any(outer + name in self.weights for name in heads):
-                return backbone, outer
-        return backbone, head
-
-    def _commonest(self, known: set[str], own: str) -> str:
-        """What stands before most of the ``known`` names in this file; ``own`` where it is as good, or none is."""
-        counts: Counter[str] = Counter()
-        for key in self.weights:
-            segments = key.split(".")
-            for at in range(len(segments)):
-                if _modern(".".join(segments[at:])) in known:
-                    counts[".".join(segments[:at]) + "." if at else ""] += 1
-        return max(counts, key=lambda prefix: (counts[prefix], prefix == own, -len(prefix)), default=own)
-
-    def _key(self, slot: Slot, prefixes: Mapping[str, tuple[str, str]]) -> str | None:
-        """The file's key of a slot, which counts as used then."""
-        part, stored = slot.part, slot.place.stored
-        if stored in self.weights and (part is None or prefixes[part.path][0] == part.path + part.translation.prefix):
-            self.unused.discard(stored)
-            return stored
-        for key in self._spellings(slot, prefixes):
-            if key in self.weights:
-                self.unused.discard(key)
-                return key
-        return None
-
-    def _spellings(self, slot: Slot, prefixes: Mapping[str, tuple[str, str]]) -> Iterable[str]:
-        """The keys under which a file may hold a slot: its names, with what stands before names in this file."""
-        part, names = slot.part, (slot.place.stored, *slot.place.also)
-        if part is None:
-            return names
-        backbone, head = prefixes[part.path]
-        own = part.path + part.translation.prefix
-        if slot.name.startswith(f"{part.path}backbone."):
-            return tuple(
-                backbone + name.removeprefix(own) if name.startswith(own) else head + name.removeprefix(part.path)
-                for name in names
-            )
-        return tuple(head + name.removeprefix(part.path) for name in names)
-
-    def _check_ties(self, prefixes: Mapping[str, tuple[str, str]]) -> None:
+    def _check_ties(self) -> None:
         """Use up further names of tensors that are one here; refuse a file in which they differ though tied."""
-        if not self.unused:
+        if not self.keys.unused:
             return
         tied = self.model.config.tie_word_embeddings
         aliases: list[tuple[str, Slot]] = [(slot.name, slot) for slot in self.slots.values()]
@@ -227,10 +141,10 @@ class Loader:
                 place = Place(alias, Same(), 0, (alias,))
             aliases.append((name, Slot(alias, place, part)))
         for name, slot in aliases:
-            for key in self._spellings(slot, prefixes):
-                if key not in self.unused:
+            for key in self.keys.spellings(slot):
+                if key not in self.keys.unused:
                     continue
-                self.unused.discard(key)
+                self.keys.unused.discard(key)
                 tensor = self._parts_of(key, slot.place)[slot.place.part]
                 if name not in self.found:
                     self.found[name] = tensor
@@ -265,26 +179,6 @@ class Loader:
                 f"{self.checkpoint} holds no tensor of {type(self.model).__name__}; it holds "
                 f"{_listed(sorted(self.weights))}."
             )
-
-    def _ignored(self, key: str, prefixes: Mapping[str, tuple[str, str]]) -> bool:
-        for part in self.parts:
-            for prefix in (*prefixes[part.path], ""):
-                if key.startswith(prefix) and part.translation.ignores(key[len(prefix) :]):
-                    return True
-        return False
-
-
-def _above(prefix: str) -> list[str]:
-    """``a.b.`` stands in ``a.``, and that at the top."""
-    segments = prefix.split(".")[:-1]
-    return ["".join(f"{segment}." for segment in segments[:at]) for at in range(len(segments) - 1, -1, -1)]
-
-
-def _modern(name: str) -> str:
-    """``name`` without the spellings of norms in old TensorFlow conversions."""
-    if name.endswith("LayerNorm.gamma"):
-        return name.removesuffix("gamma") + "weight"
-    return name.removesuffix("beta") + "bias" if name.endswith("LayerNorm.beta") else name
 
 
 def _listed(names: list[str]) -> str:

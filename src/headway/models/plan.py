@@ -8,9 +8,9 @@ from typing import Any
 from headway import spec
 from headway.config import PreTrainedConfig
 from headway.errors import ConfigError, HeadwayError
-from headway.heads import HEADS, Contrast, Head
 from headway.names import Names, Translation, translation
 from headway.registry import Family
+from headway.tasks import TASKS, Contrast, Task
 
 BASE = "base"
 
@@ -20,7 +20,7 @@ class Plan:
     """A backbone, the head on it (None for the bare backbone) and the names of its parameters in files."""
 
     backbone: spec.Backbone
-    head: type[Head] | None
+    head: type[Task] | None
     recipe: Any
     names: Names
     translation: Translation
@@ -39,12 +39,34 @@ class Plan:
                 return ("encoder",)
             case spec.DecoderTokens():
                 return ("decoder",)
-        return ("encoder", "decoder")
+        return spec.SIDES
 
     @property
     def targets(self) -> tuple[str, ...]:
         """The arguments that carry labels."""
         return () if self.head is None else self.head.targets_of(self.recipe)
+
+    @property
+    def lm(self) -> spec.Vocabulary | None:
+        """The language model in the head, where there is one."""
+        recipe = self.recipe
+        if isinstance(recipe, spec.SentencePairPretraining):
+            recipe = recipe.lm or spec.Vocabulary()
+        return recipe if isinstance(recipe, spec.Vocabulary) else None
+
+    def tie(self, config: PreTrainedConfig) -> str:
+        """Is the output layer's weight the token table's: "always", "never" or "if_absent"?"""
+        if self.lm is None:
+            return "never"
+        return self.lm.tie or ("always" if config.tie_word_embeddings else "never")
+
+    def was_tied(self, config: PreTrainedConfig, name: str) -> bool:
+        """Was a file without an output layer saved by the class ``name``, so that it must have been the token table?
+
+        Configs leave ``tie_word_embeddings`` out where it was the default of the class that saved them.
+        """
+        saved = any(own == name or own.endswith("ForConditionalGeneration") for own in config.architectures or ())
+        return saved and self.lm is not None and self.lm.tie is None
 
 
 def plan(family: Family, task: str, config: PreTrainedConfig) -> Plan:
@@ -56,17 +78,16 @@ def plan(family: Family, task: str, config: PreTrainedConfig) -> Plan:
     backbone, names = _backbone(family, config), family.names(config)
     if task == BASE:
         return Plan(backbone, None, None, names, translation(names, BASE, {}))
-    head = HEADS[task]
+    head = TASKS[task]
     recipe = recipe_for(family, task, config, backbone)
     if recipe is None:
         raise ConfigError(
             f"Unrecognized configuration class {type(config).__name__} for {head.suffix}: a {family.title} backbone "
-            f"takes {', '.join(HEADS[other].suffix for other in tasks_of(family))}."
+            f"takes {', '.join(TASKS[other].suffix for other in tasks_of(family))}."
         )
     part = part_for(head, backbone)
     if part is not None:
         backbone, names = getattr(backbone, part), names.part(part)
-    head = head.variant(recipe)
     rows = names.heads.get(task) or names.heads.get(head.like or "")
     return Plan(backbone, head, recipe, names, translation(names, task, head.names(recipe) if rows is None else rows))
 
@@ -97,11 +118,11 @@ def recipe_for(family: Family, task: str, config: PreTrainedConfig, backbone: sp
     own = family.heads(config)
     if task in own:
         return own[task]
-    head = HEADS[task]
+    head = TASKS[task]
     return head.recipe(backbone, config, own) if isinstance(backbone, head.kinds) else None
 
 
-def part_for(head: type[Head], backbone: spec.Backbone) -> str | None:
+def part_for(head: type[Task], backbone: spec.Backbone) -> str | None:
     """Which tower of two a head reads that makes sense on one alone; None where it reads the whole backbone."""
     if not isinstance(backbone, spec.TwoTowers) or isinstance(backbone, head.kinds):
         return None
@@ -109,10 +130,10 @@ def part_for(head: type[Head], backbone: spec.Backbone) -> str | None:
 
 
 def tasks_of(family: Family) -> tuple[str, ...]:
-    """Every task that the family's backbone takes a head for, in the order of the table of heads."""
+    """Every task that the family's backbone takes a head for, in the order of their table."""
     config = family.config()
     backbone = family.architecture(config)
-    return tuple(task for task in HEADS if recipe_for(family, task, config, backbone) is not None)
+    return tuple(task for task in TASKS if recipe_for(family, task, config, backbone) is not None)
 
 
 def canonical_task(family: Family, task: str) -> str:

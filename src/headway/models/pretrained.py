@@ -26,7 +26,8 @@ from headway.io.save import save_weights
 from headway.io.weights import Weights, open_weights
 from headway.models.adapting import Adaptable
 from headway.models.initialise import initialise
-from headway.models.load import Loader, Part, assign, stored_tensors
+from headway.models.keys import Part
+from headway.models.load import Loader, assign, stored_tensors
 from headway.nn.kernels import kernel
 from headway.nn.stack import Stack
 from headway.quant.convert import OUTPUT, check_loaded, checked, quantise, quantised_layers, read_settings, settings_of

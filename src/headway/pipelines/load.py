@@ -126,7 +126,7 @@ def _task_of(model: Any, place: dict[str, Any]) -> str:
     """The task whose Auto class makes models like this one."""
     import headway
     from headway.auto.config import AutoConfig
-    from headway.models.assemble import find_class
+    from headway.models.classes import find_class
 
     if isinstance(model, str | os.PathLike):
         names = AutoConfig.from_pretrained(model, **place).architectures or []

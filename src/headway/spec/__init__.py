@@ -6,6 +6,7 @@ All of it is standard library only, so that families can be read and inspected w
 """
 
 from headway.spec.backbones import (
+    SIDES,
     Backbone,
     Decoder,
     Encoder,

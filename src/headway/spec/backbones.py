@@ -93,6 +93,8 @@ class TwoTowers:
     vision: VisionEncoder
 
 
+# The stacks of an EncoderDecoder.
+SIDES = ("encoder", "decoder")
 Backbone = Encoder | Decoder | EncoderDecoder | VisionEncoder | TwoTowers
 
 
