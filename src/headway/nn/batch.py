@@ -158,12 +158,11 @@ class Padded(Batch):
         keys: boolean ``[rows, past + width]``, True at real tokens, those of a cache first.
     """
 
-    def __init__(
-        self, rows: int, width: int, device: torch.device, keys: Tensor, positions: Tensor | None = None, prefix: str = ""
-    ) -> None:
-        # No past is the same number in all rows: the keys tell.
-        super().__init__(rows, width, device, past=(), positions=positions, prefix=prefix)
-        self.keys, self.keep = keys, keys[:, keys.shape[1] - width :]
+    def __init__(self, rows: int, width: int, device: torch.device, keys: Tensor, positions: Tensor | None = None) -> None:
+        # A past is not the same number in all rows: the keys tell.
+        super().__init__(rows, width, device, past=(), positions=positions)
+        held = keys.shape[1] - width
+        self.keys, self.keep = keys, keys if held == 0 else keys[:, held:]
 
     @cached_property
     def begins(self) -> Tensor:
@@ -180,7 +179,7 @@ class Padded(Batch):
 
     def unpack(self, x: Tensor) -> Tensor:
         """``x`` with zeros where there is padding."""
-        return x.masked_fill(~self.keep.view(self.rows, self.width, *(1,) * (x.dim() - 2)), 0)
+        return x.masked_fill(~self.keep[(..., *(None,) * (x.dim() - 2))], 0)
 
     def nth(self, x: Tensor, at: int) -> Tensor:
         return x[torch.arange(self.rows, device=self.device), self.keep.int().argmax(1) + at]
@@ -235,9 +234,11 @@ def batch_of(
     ):
         raise InputError(f"Expected position_ids to have shape [{rows}, {width}], got {list(position_ids.shape)}.")
     if _keeps_padding.get():
-        mask = attention_mask
-        keys = torch.ones(rows, past + width, dtype=torch.bool, device=device) if mask is None else mask.bool()  # type: ignore[operator]
-        return Padded(rows, width, device, keys, position_ids, prefix)
+        shape = (rows, past + width)  # type: ignore[operator]
+        mask = torch.ones(shape, device=device) if attention_mask is None else attention_mask
+        if tuple(mask.shape) != shape:
+            raise InputError(f"Expected {prefix}attention_mask to have shape {list(shape)}, got {list(mask.shape)}.")
+        return Padded(rows, width, device, mask.bool(), position_ids)
     if attention_mask is None:
         return Batch(rows, width, device, past=past, positions=position_ids, prefix=prefix)
     if not isinstance(attention_mask, Tensor):

@@ -43,7 +43,7 @@ def reads_ids(kind: spec.Read) -> bool:
 
 def last_of(tokens: list[int], x: Tensor, batch: Batch, ids: Tensor | None) -> Tensor:
     """The states at the last of ``tokens`` in each row."""
-    found = torch.isin(_real_ids(ids, batch), torch.tensor(tokens, device=x.device))
+    found = (_real_ids(ids, batch)[..., None] == torch.tensor(tokens, dtype=torch.int64, device=x.device)).any(-1)
     return _at(found, x, batch, f"has no end-of-sequence token (id {', '.join(map(str, tokens))})", last=True)
 
 
@@ -60,4 +60,4 @@ def _at(found: Tensor, x: Tensor, batch: Batch, otherwise: str, last: bool = Fal
         row = int((~found.any(1)).nonzero()[0])
         raise InputError(f"Row {row} of input_ids {otherwise}, whose state this head reads; let the tokenizer add it.")
     place = found.shape[1] - 1 - found.flip(1).int().argmax(1) if last else found.int().argmax(1)
-    return batch.unpack(x)[torch.arange(len(found), device=x.device), place]
+    return batch.unpack(x)[torch.arange(found.shape[0], device=x.device), place]
