@@ -16,12 +16,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from small import PAIRS, small_model  # noqa: E402
-
 from headway import HeadwayError, export_onnx  # noqa: E402
 from headway.heads import HEADS  # noqa: E402
 from headway.models.plan import canonical_task  # noqa: E402
 from headway.registry import find_family  # noqa: E402
+from small import PAIRS, small_model  # noqa: E402
 
 PAGE = ROOT / "docs" / "onnx.md"
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
@@ -44,10 +43,10 @@ print(export_onnx("bert-base-uncased", "onnx/bert", task="masked-lm"))
 Rows and tokens of a row may be of any number, and padding, which `attention_mask` tells, may stand on either side. Each
 graph is compared with the model by onnxruntime at three shapes when it is written; where they differ, nothing is.
 
-- A language model with `with_past=True` takes `past_key_values.{layer}.key` and `.value` of any length, 0 too, and gives
-  `present.{layer}.key` and `.value`. `attention_mask` then covers past and new tokens, with padding in front.
-- An encoder-decoder that writes is `encoder_model.onnx` and `decoder_model.onnx`. With a past, the encoder gives the keys
-  and values that the decoder takes besides, so that they are computed once.
+- A language model with `with_past=True` takes `past_key_values.{layer}.key` and `.value` of any length, 0 too, and
+  gives `present.{layer}.key` and `.value`. `attention_mask` then covers past and new tokens, with padding in front.
+- An encoder-decoder that writes is `encoder_model.onnx` and `decoder_model.onnx`. With a past, the encoder gives the
+  keys and values that the decoder takes besides, so that they are computed once.
 - A mixture of experts runs each expert over the tokens that are its own. Mamba 2 runs a text as one chunk, whose memory
   grows with the square of its length; it keeps a state in place of keys and values and has no graph with a past.
 - Quantised layers are not exported, nor is bfloat16 compared.
@@ -94,8 +93,8 @@ def page(results: dict[str, float | str]) -> str:
     largest = max(found for found in results.values() if not isinstance(found, str))
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     said = (
-        f"Of {date.today():%d %B %Y}, with {versions}. ● is exported, and at most {largest:.0e} from the model as a share of "
-        "its largest value.\n\n"
+        f"Of {date.today():%d %B %Y}, with {versions}. ● is exported, and at most {largest:.0e} from the model as a "
+        "share of its largest value.\n\n"
     )
     notes = "".join(f"\n[{number}] {reason}\n" for reason, number in reasons.items())
     return BEGINNING + said + "\n".join(lines) + "\n" + notes

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import headway
 from headway.models.assemble import class_names, model_class
+from headway.onnx.config import onnx_configs
 from headway.registry import families
 
 STUB = Path(headway.__file__).with_suffix(".pyi")
@@ -26,6 +27,7 @@ def text() -> str:
     lines += [f"from {module} import {name}" for module, name in kinds]
     lines += ["", "__version__: str", ""]
     lines += [f"class {name}({made.__bases__[0].__name__}): ..." for name, made in sorted(classes.items())]
+    lines += [f"class {name}(OnnxConfig): ..." for name in sorted(onnx_configs())]
     return "\n".join(lines) + "\n"
 
 

@@ -19,6 +19,7 @@ from headway.errors import HeadwayError, did_you_mean
 COMMANDS = {
     "run": ("headway.cli.run", "Run a task on texts."),
     "attention": ("headway.cli.attention", "Draw what a model attends to in a text."),
+    "export": ("headway.cli.export", "Write a model as ONNX graphs."),
     "tasks": ("headway.cli.tables", "List the tasks."),
     "families": ("headway.cli.tables", "List the families of models and the heads that they take."),
     "env": ("headway.cli.env", "Show versions and settings, for bug reports."),

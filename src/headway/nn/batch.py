@@ -158,7 +158,11 @@ class Padded(Batch):
         keys: boolean ``[rows, past + width]``, True at real tokens, those of a cache first.
     """
 
-    def __init__(self, rows: int, width: int, device: torch.device, keys: Tensor, positions: Tensor | None = None) -> None:
+    keep: Tensor
+
+    def __init__(
+        self, rows: int, width: int, device: torch.device, keys: Tensor, positions: Tensor | None = None
+    ) -> None:
         # A past is not the same number in all rows: the keys tell.
         super().__init__(rows, width, device, past=(), positions=positions)
         held = keys.shape[1] - width
@@ -234,10 +238,10 @@ def batch_of(
     ):
         raise InputError(f"Expected position_ids to have shape [{rows}, {width}], got {list(position_ids.shape)}.")
     if _keeps_padding.get():
-        shape = (rows, past + width)  # type: ignore[operator]
-        mask = torch.ones(shape, device=device) if attention_mask is None else attention_mask
-        if tuple(mask.shape) != shape:
-            raise InputError(f"Expected {prefix}attention_mask to have shape {list(shape)}, got {list(mask.shape)}.")
+        keys = past + width  # type: ignore[operator]
+        mask = torch.ones(rows, keys, device=device) if attention_mask is None else attention_mask
+        if tuple(mask.shape) != (rows, keys):
+            raise InputError(f"Expected {prefix}attention_mask to have shape [{rows}, {keys}], got {list(mask.shape)}.")
         return Padded(rows, width, device, mask.bool(), position_ids)
     if attention_mask is None:
         return Batch(rows, width, device, past=past, positions=position_ids, prefix=prefix)

@@ -114,7 +114,6 @@ class MixtureOfExperts(nn.Module):
         results = torch.cat([expert(part) for expert, part in parts if learns or len(part)])
         return results[order.argsort()].view(count, top, -1)
 
-
     def _each_results(self, tokens: Tensor, chosen: Tensor) -> Tensor:
         """The same where a graph is traced: every expert runs, over however many tokens are its own."""
         count, top = chosen.shape

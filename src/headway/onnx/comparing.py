@@ -36,14 +36,14 @@ def _at(size: Size, part: Part, session: Any, limit: float) -> float:
         got, wanted = torch.from_numpy(values), expected[name].cpu()
         if got.shape != wanted.shape:
             raise ExportError(
-                f"{part.name}.onnx gives {name!r} of shape {list(got.shape)} at {size}, the model {list(wanted.shape)}; "
-                "nothing was written."
+                f"{part.name}.onnx gives {name!r} of shape {list(got.shape)} at {size}, where the model gives "
+                f"{list(wanted.shape)}; nothing was written."
             )
         apart = float((got - wanted).abs().max() / wanted.abs().max().clamp(min=1))
         if not apart <= limit:  # no number is no agreement either
             raise ExportError(
-                f"{part.name}.onnx gives {name!r} {apart:.1e} from the model at {size}, more than {limit:.0e}; nothing was "
-                "written."
+                f"{part.name}.onnx gives {name!r} {apart:.1e} from the model at {size}, more than {limit:.0e}; nothing "
+                "was written."
             )
         largest = max(largest, apart)
     return largest

@@ -100,7 +100,8 @@ class OnnxConfig:
             return {"logits": TOKENS}
         if made.head is not None:
             raise ConfigError(
-                f"The outputs of {self.head} are not known; subclass OnnxConfig with a property `outputs` that names them."
+                f"The outputs of {self.head} are not known; subclass OnnxConfig with a property `outputs` that names "
+                "them."
             )
         if isinstance(backbone, spec.EncoderDecoder):
             return {"last_hidden_state": DECODED, "encoder_last_hidden_state": TOKENS}

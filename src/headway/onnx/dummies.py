@@ -21,9 +21,7 @@ class Dummies:
         front: padding stands in front alone, as a text that is gone on with has it.
     """
 
-    def __init__(
-        self, config: PreTrainedConfig, rows: int, width: int, choices: int = 3, front: bool = False
-    ) -> None:
+    def __init__(self, config: PreTrainedConfig, rows: int, width: int, choices: int = 3, front: bool = False) -> None:
         self.config, self.rows, self.width, self.choices, self.front = config, rows, width, choices, front
         self._generator = torch.Generator().manual_seed(0)
 

@@ -43,8 +43,8 @@ def export_onnx(
 
     Args:
         model: a model, or the folder or hub id of a checkpoint.
-        path: the folder. It comes to hold ``model.onnx``, or of an encoder and a decoder that write ``encoder_model.onnx``
-            and ``decoder_model.onnx``; weights of more than 2 GB lie beside a graph in ``.onnx.data``.
+        path: the folder. It comes to hold ``model.onnx``, or of an encoder and a decoder that write
+            ``encoder_model.onnx`` and ``decoder_model.onnx``; more than 2 GB lie beside a graph in ``.onnx.data``.
         task: the head that a checkpoint is loaded with; None is that of its config.
         opset: the version of ONNX' operators; None is the config's ``default_onnx_opset``.
         with_past: of a language model, take ``past_key_values.{layer}.key`` and ``.value`` of any length, 0 too, and
@@ -104,7 +104,9 @@ def _checked(model: Any, check: bool) -> Any:
     if quantised_layers(model):
         raise ExportError("Quantised layers have no ONNX operators here; load the model without quantize to export it.")
     if check and model.dtype == torch.bfloat16:
-        raise InputError("onnxruntime compares no bfloat16; load the model with dtype=torch.float32, or pass check=False.")
+        raise InputError(
+            "onnxruntime compares no bfloat16; load the model with dtype=torch.float32, or pass check=False."
+        )
     return model
 
 
@@ -124,5 +126,7 @@ def _parts(model: Any, config: OnnxConfig, own: bool, with_past: bool) -> Sequen
     if not with_past:
         return (Whole(model, config),)
     if task != "causal-lm" or not model.is_causal:
-        raise InputError(f"{type(model).__name__} does not write from left to right, so it has no past; leave with_past out.")
+        raise InputError(
+            f"{type(model).__name__} does not write from left to right, so it has no past; leave with_past out."
+        )
     return (DecoderWithPast(model),)

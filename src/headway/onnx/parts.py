@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from headway.errors import ExportError
@@ -74,28 +74,26 @@ class Whole(Part):
     def __init__(self, model: FamilyModel, config: OnnxConfig) -> None:
         super().__init__(model)
         self.config, self.inputs = config, config.inputs
+        keeps = "use_cache" in inspect.signature(model.forward).parameters
+        self.options: dict[str, Any] = {"use_cache": False} if keeps else {}
         given = self.example(SIZES[0])[1]
         missing = [name for name in config.outputs if name not in given]
         # A backbone may have been built without its pooler.
         if missing and missing != ["pooler_output"]:
             raise ExportError(
-                f"{type(model).__name__} gives no {missing[0]!r}, which {type(config).__name__}.outputs names; it gives "
-                f"{', '.join(name for name, value in given.items() if isinstance(value, Tensor))}."
+                f"{type(model).__name__} gives no {missing[0]!r}, which {type(config).__name__}.outputs names; it "
+                f"gives {', '.join(name for name, value in given.items() if isinstance(value, Tensor))}."
             )
         self.outputs = {name: axes for name, axes in config.outputs.items() if name in given}
 
     def compute(self, inputs: Tensors) -> Mapping[str, Tensor]:
-        found: Mapping[str, Tensor] = self.model(**inputs, **self._without_cache, return_dict=True)
+        found: Mapping[str, Tensor] = self.model(**inputs, **self.options, return_dict=True)
         return found
 
     def example(self, size: Size) -> tuple[Tensors, Mapping[str, Tensor]]:
         inputs = self.config.generate_dummy_inputs(batch_size=size.rows, seq_length=size.width)
         inputs = {name: _placed(tensor, self.model) for name, tensor in inputs.items()}
         return inputs, self.compute(inputs)
-
-    @property
-    def _without_cache(self) -> dict[str, Any]:
-        return {"use_cache": False} if "use_cache" in self.model.forward.__code__.co_varnames else {}
 
 
 def _placed(tensor: Tensor, model: FamilyModel) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from headway.onnx.config import Axes
 
@@ -45,6 +46,11 @@ class OnnxReport:
         """The largest of all graphs; None where they were not compared."""
         found = [graph.difference for graph in self.graphs if graph.difference is not None]
         return max(found) if found else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same in plain values."""
+        graphs = [{**vars(graph), "path": str(graph.path)} for graph in self.graphs]
+        return {"opset": self.opset, "difference": self.difference, "graphs": graphs}
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.graphs), f"opset {self.opset}"])

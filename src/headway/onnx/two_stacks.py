@@ -10,7 +10,6 @@ from torch import Tensor
 from headway.models.family import FamilyModel
 from headway.models.inputs import memory_of
 from headway.nn.batch import batch_of
-from headway.nn.cache import Cache
 from headway.nn.cached import Row
 from headway.nn.run import Memory, Wants
 from headway.onnx.config import TOKENS, Axes
@@ -18,6 +17,7 @@ from headway.onnx.dummies import Dummies
 from headway.onnx.parts import Part, Size, Tensors
 from headway.onnx.writers import PAST, TOTAL, Decoder, GivenCache, named, names, rows_of
 
+MADE: Axes = {0: "batch", 2: "sequence"}
 ENCODED: Axes = {0: "batch", 1: "encoder_sequence"}
 CROSS: Axes = {0: "batch", 2: "encoder_sequence"}
 
@@ -29,7 +29,7 @@ def text_for(model: FamilyModel, size: Size) -> tuple[Tensor, Tensor]:
 
 
 class EncoderPart(Part):
-    """An encoder: a text to its states or, for a decoder with a past, to the keys and values that layers make of them."""
+    """An encoder: a text to its states and, for a decoder with a past, the keys and values that are made of them."""
 
     name = "encoder_model"
 
@@ -40,7 +40,7 @@ class EncoderPart(Part):
         self.outputs: Mapping[str, Axes] = {"last_hidden_state": TOKENS}
         self.crossing = [decoder.layers[number].cross for number in decoder.order] if with_past else []
         self.present = names("present", len(self.crossing), ".encoder")
-        self.outputs |= dict.fromkeys(self.present, {0: "batch", 2: "sequence"})
+        self.outputs |= dict.fromkeys(self.present, MADE)
 
     def compute(self, inputs: Tensors) -> Mapping[str, Tensor]:
         model: Any = self.model
@@ -57,12 +57,15 @@ class DecoderPart(Decoder):
     """A decoder over the states of an encoder: tokens to logits."""
 
     name = "decoder_model"
-    inputs = {
-        "input_ids": TOKENS,
-        "encoder_hidden_states": ENCODED,
-        "encoder_attention_mask": ENCODED,
-    }
-    outputs = {"logits": TOKENS}
+
+    def __init__(self, model: FamilyModel) -> None:
+        super().__init__(model)
+        self.inputs = {
+            "input_ids": TOKENS,
+            "encoder_hidden_states": ENCODED,
+            "encoder_attention_mask": ENCODED,
+        }
+        self.outputs = {"logits": TOKENS}
 
     def compute(self, inputs: Tensors) -> Mapping[str, Tensor]:
         memory = memory_of(inputs["encoder_hidden_states"], inputs["encoder_attention_mask"])
