@@ -76,32 +76,31 @@ def result(name: str, column: str) -> float | str:
 
 def page(results: dict[str, float | str]) -> str:
     """The page as it should be."""
-    columns = [column for column in COLUMNS if any(key.endswith(f" {column}") for key in map(_spaced, results))]
+    known = cells()
+    columns = [column for column in COLUMNS if any(column == other for _, other in known)]
     heads = [_title(column) for column in columns]
-    names = list(dict.fromkeys(name for name, _ in cells()))
+    names = list(dict.fromkeys(name for name, _ in known))
     lines = ["| family | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     reasons: dict[str, int] = {}
     for name in names:
         marks = []
         for column in columns:
-            found = results.get(f"{name}/{column}", "")
-            if isinstance(found, str) and found:
+            found = results.get(f"{name}/{column}")
+            if isinstance(found, str):
                 marks.append(f"[{reasons.setdefault(found, len(reasons) + 1)}]")
+            elif found is None:
+                marks.append("○" if (name, column) in known else "")
             else:
-                marks.append("" if found == "" else "●")
+                marks.append("●")
         lines.append(f"| `{name}` | " + " | ".join(marks) + " |")
     largest = max(found for found in results.values() if not isinstance(found, str))
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     said = (
         f"Of {date.today():%d %B %Y}, with {versions}. ● is exported, and at most {largest:.0e} from the model as a "
-        "share of its largest value.\n\n"
+        "share of its largest value; ○ was not tried.\n\n"
     )
     notes = "".join(f"\n[{number}] {reason}\n" for reason, number in reasons.items())
     return BEGINNING + said + "\n".join(lines) + "\n" + notes
-
-
-def _spaced(key: str) -> str:
-    return key.replace("/", " ", 1)
 
 
 def _title(column: str) -> str:
