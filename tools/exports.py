@@ -30,7 +30,7 @@ COLUMNS = ("base", *HEADS, *(f"{task} with past" for task in WRITING))
 
 BEGINNING = """# ONNX
 
-<!-- Made by tools/exports.py, which exports a small model of every family with every head. -->
+<!-- Made by tools/exports.py, which exports small models of families with their heads. -->
 
 `pip install headway[onnx]`, then `headway export MODEL -o FOLDER`, or:
 

@@ -33,8 +33,9 @@ def still(model: Any) -> Iterator[None]:
 def write(part: Part, folder: Path, opset: int) -> None:
     """Write the graph of ``part`` into ``folder``; raises ``ExportError``."""
     inputs, _ = part.example(SIZES[0])
-    part(inputs)  # tables that grow are filled by a pass that is none of symbols
+    part(inputs)  # what modules keep is made by this pass: they must keep nothing of one whose numbers are symbols
     try:
+        # With gradients on, linear layers side by side run one by one, and nobody asks where symbols lie in memory.
         with _quiet(), torch.enable_grad():
             program: Any = torch.onnx.export(
                 part,
