@@ -10,6 +10,7 @@ from pathlib import Path
 import headway
 from headway.models.assemble import model_class
 from headway.models.classes import class_names
+from headway.onnx.config import onnx_configs
 from headway.registry import families
 
 STUB = Path(headway.__file__).with_suffix(".pyi")
@@ -27,6 +28,7 @@ def text() -> str:
     lines += [f"from {module} import {name}" for module, name in kinds]
     lines += ["", "__version__: str", ""]
     lines += [f"class {name}({made.__bases__[0].__name__}): ..." for name, made in sorted(classes.items())]
+    lines += [f"class {name}(OnnxConfig): ..." for name in sorted(onnx_configs())]
     return "\n".join(lines) + "\n"
 
 

@@ -39,6 +39,7 @@ _HOMES = {
     "headway.errors": (
         "CheckpointError",
         "ConfigError",
+        "ExportError",
         "HeadwayError",
         "InputError",
         "MissingExtraError",
@@ -92,6 +93,9 @@ _HOMES = {
     "headway.io.report": ("LoadReport",),
     "headway.models.pretrained": ("PreTrainedModel", "PretrainedModel"),
     "headway.nn.cache": ("Cache", "QuantizedCache"),
+    "headway.onnx.config": ("OnnxConfig",),
+    "headway.onnx.export": ("export_onnx",),
+    "headway.onnx.report": ("OnnxReport",),
     "headway.outputs": ("ModelOutput",),
     "headway.pipelines": ("Pipeline", "pipeline"),
     "headway.quant.error": ("QuantizationError", "quantization_error"),
@@ -158,13 +162,17 @@ def __getattr__(name: str) -> Any:
 
 
 def _family_class(name: str) -> Any:
-    """A family's config, or its backbone with a head, by class name."""
+    """A family's config, its graphs' config, or its backbone with a head, by class name."""
     from headway.errors import did_you_mean
     from headway.registry import families
 
     configs = {family.config.__name__: family.config for family in families().values()}
     if name in configs:
         return configs[name]
+    from headway.onnx.config import find_onnx_config
+
+    if (graphs := find_onnx_config(name)) is not None:
+        return graphs
     from headway.models.assemble import model_class
     from headway.models.classes import class_names, find_class
 

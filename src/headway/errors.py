@@ -32,6 +32,10 @@ class TokenizerError(HeadwayError, ValueError):
     """Tokenizer files are missing or a tokenizer was asked for something it cannot do."""
 
 
+class ExportError(HeadwayError, RuntimeError):
+    """A model cannot be written in another format, or what was written gives something else."""
+
+
 class MissingExtraError(HeadwayError, ImportError):
     """An optional dependency is needed; the message names the extra to install."""
 

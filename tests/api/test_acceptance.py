@@ -7,6 +7,7 @@ their 48 channels in place of 768, and no words of a trained model.
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from pprint import pformat
@@ -359,6 +360,65 @@ def test_003_3_register() -> None:
     finally:
         registry._configs.pop("new-model", None)
         AutoModel._registered.pop(NewModelConfig, None)
+
+
+def test_003_4_a_config_and_its_graphs() -> None:
+    from headway import PreTrainedConfig
+    from headway.onnx import OnnxConfig
+
+    class BertConfig(PreTrainedConfig):
+        model_type = "bert"
+
+        def __init__(
+            self,
+            vocab_size=30522,
+            hidden_size=768,
+            num_hidden_layers=12,
+            num_attention_heads=12,
+            intermediate_size=3072,
+            hidden_act="gelu",
+            hidden_dropout_prob=0.1,
+            attention_probs_dropout_prob=0.1,
+            max_position_embeddings=512,
+            type_vocab_size=2,
+            initializer_range=0.02,
+            layer_norm_eps=1e-12,
+            pad_token_id=0,
+            position_embedding_type="absolute",
+            use_cache=True,
+            classifier_dropout=None,
+            **kwargs,
+        ):
+            super().__init__(pad_token_id=pad_token_id, **kwargs)
+            self.vocab_size = vocab_size
+            self.hidden_size = hidden_size
+            self.max_position_embeddings = max_position_embeddings
+            self.classifier_dropout = classifier_dropout
+
+    class BertOnnxConfig(OnnxConfig):
+        @property
+        def inputs(self):
+            if self.task == "multiple-choice":
+                dynamic_axis = {0: "batch", 1: "choice", 2: "sequence"}
+            else:
+                dynamic_axis = {0: "batch", 1: "sequence"}
+            return OrderedDict(
+                [
+                    ("input_ids", dynamic_axis),
+                    ("attention_mask", dynamic_axis),
+                    ("token_type_ids", dynamic_axis),
+                ]
+            )
+
+    config = BertConfig(hidden_size=48)
+    assert (config.hidden_size, config.pad_token_id) == (48, 0)
+    graphs = BertOnnxConfig(config)
+    assert list(graphs.inputs) == ["input_ids", "attention_mask", "token_type_ids"]
+    assert graphs.default_onnx_opset >= 11
+    assert {tensor.shape for tensor in graphs.generate_dummy_inputs().values()} == {(2, 8)}
+    choice = BertOnnxConfig(config, task="multiple-choice")
+    assert choice.inputs["input_ids"][1] == "choice"
+    assert choice.generate_dummy_inputs(batch_size=1, num_choices=4)["input_ids"].shape == (1, 4, 8)
 
 
 def test_003_5_a_config_class() -> None:

@@ -49,7 +49,7 @@ def test_packing_keeps_the_real_tokens_in_order_and_unpacking_puts_them_back(mas
     assert torch.equal(packed, x[mask.bool()])
     assert torch.equal(batch.unpack(packed), x * mask[..., None])
     assert torch.equal(batch.pack(batch.unpack(packed)), packed)
-    assert torch.equal(batch.first(packed), torch.stack([row[m.bool()][0] for row, m in zip(x, mask, strict=True)]))
+    assert torch.equal(batch.nth(packed, 0), torch.stack([row[m.bool()][0] for row, m in zip(x, mask, strict=True)]))
     assert torch.equal(batch.last(packed), torch.stack([row[m.bool()][-1] for row, m in zip(x, mask, strict=True)]))
     left = batch.left_aligned(packed)
     assert left.shape == (len(mask), int(mask.sum(1).max()), 3)

@@ -24,6 +24,7 @@ COMMANDS = {
     "chat": ("headway.cli.chat", "Talk with a model."),
     "convert": ("headway.cli.convert", "Write a checkpoint as safetensors, in another dtype or in fewer bits."),
     "download": ("headway.cli.download", "Download the files of a checkpoint that are needed."),
+    "export": ("headway.cli.export", "Write a model as ONNX graphs."),
     "tasks": ("headway.cli.tables", "List the tasks."),
     "families": ("headway.cli.tables", "List the families of models and the heads that they take."),
     "completion": ("headway.cli.completion", "Print the script that completes commands in a shell."),

@@ -72,7 +72,7 @@ def last_token(ids: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
         return ids[:, -1]
     last = mask.shape[1] - 1 - mask.flip(1).int().argmax(1)
-    return ids[torch.arange(len(ids), device=ids.device), last]
+    return ids[torch.arange(ids.shape[0], device=ids.device), last]
 
 
 def shift_right(ids: Tensor, mask: Tensor | None, start: int | Tensor) -> Tensor:
@@ -81,5 +81,5 @@ def shift_right(ids: Tensor, mask: Tensor | None, start: int | Tensor) -> Tensor
     if mask is None:
         shifted[:, 0] = start
     else:
-        shifted[torch.arange(len(ids), device=ids.device), mask.int().argmax(1)] = start
+        shifted[torch.arange(ids.shape[0], device=ids.device), mask.int().argmax(1)] = start
     return shifted

@@ -2,11 +2,14 @@
 
 Padding is known from the attention mask alone, never from token ids. A batch whose mask holds zeros is packed before
 the first layer and unpacked after the last, so that padding costs nothing and results depend neither on the other
-rows nor on the padding's side.
+rows nor on the padding's side. A graph that is traced once for all masks keeps the padding where it is (``Padded``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 
 import torch
@@ -22,7 +25,7 @@ class Batch:
         rows, width: the shape that the caller sees.
         lengths: real tokens of each row where the batch is packed, else None.
         index: flat positions of the real tokens in ``[rows * width]`` where packed, else None.
-        keep: boolean ``[rows, width]``, True at real tokens, where packed, else None.
+        keep: boolean ``[rows, width]``, True at real tokens, where there is padding, else None.
         past: tokens of each row that a cache holds already; one number where all are equal.
         mask: an explicit attention mask of the caller's, ``[rows, 1 or heads, queries, keys]``, or None.
         prefix: what stands before the names of the call's arguments, for messages.
@@ -126,9 +129,9 @@ class Batch:
         """Packed index of each row's last token, ``[rows]``."""
         return torch.tensor(self.lengths, device=self.device).cumsum(0) - 1
 
-    def first(self, x: Tensor) -> Tensor:
-        """The first real token of each row, ``[rows, channels]``."""
-        return x[:, 0] if self.lengths is None else x[self.starts]
+    def nth(self, x: Tensor, at: int) -> Tensor:
+        """The real token of each row that has ``at`` before it, ``[rows, channels]``."""
+        return x[:, at] if self.lengths is None else x[self.starts + at]
 
     def last(self, x: Tensor) -> Tensor:
         """The last real token of each row, ``[rows, channels]``."""
@@ -139,6 +142,74 @@ class Batch:
         if self.lengths is None:
             return x[:, skip:].mean(1)
         return torch.stack([row[skip:].mean(0) for row in x.split(self.lengths)])
+
+    def sizes(self, *lengths: int) -> tuple[int, ...]:
+        """What tells masks of one pass apart that are made for rows of ``lengths``."""
+        return lengths
+
+
+class Padded(Batch):
+    """Dense with the padding left in place: the same steps whatever the mask holds, as a traced graph needs them.
+
+    Real tokens come to the same results as in a packed batch. Rows may be padded on both sides, but a gap within a row
+    counts as tokens that nobody sees.
+
+    Attributes:
+        keys: boolean ``[rows, past + width]``, True at real tokens, those of a cache first.
+    """
+
+    keep: Tensor
+
+    def __init__(
+        self, rows: int, width: int, device: torch.device, keys: Tensor, positions: Tensor | None = None
+    ) -> None:
+        # A past is not the same number in all rows: the keys tell.
+        super().__init__(rows, width, device, past=(), positions=positions)
+        held = keys.shape[1] - width
+        self.keys, self.keep = keys, keys if held == 0 else keys[:, held:]
+
+    @cached_property
+    def begins(self) -> Tensor:
+        """The column of ``keys`` in which each row begins, ``[rows]``."""
+        return self.keys.int().argmax(1)
+
+    @cached_property
+    def positions(self) -> Tensor:
+        """As in other batches, ``[rows, width]``; 0 at padding."""
+        if self._given is not None:
+            return self._given.expand(self.rows, self.width)
+        columns = torch.arange(self.keys.shape[1], device=self.device)[self.keys.shape[1] - self.width :]
+        return (columns - self.begins[:, None]).masked_fill(~self.keep, 0)
+
+    def unpack(self, x: Tensor) -> Tensor:
+        """``x`` with zeros where there is padding."""
+        return x.masked_fill(~self.keep[(..., *(None,) * (x.dim() - 2))], 0)
+
+    def nth(self, x: Tensor, at: int) -> Tensor:
+        return x[torch.arange(self.rows, device=self.device), self.keep.int().argmax(1) + at]
+
+    def last(self, x: Tensor) -> Tensor:
+        return x[torch.arange(self.rows, device=self.device), self.width - 1 - self.keep.flip(1).int().argmax(1)]
+
+    def mean(self, x: Tensor, skip: int = 0) -> Tensor:
+        counted = (self.keep & (self.keep.cumsum(1) > skip)).to(x.dtype)
+        return (counted[:, None] @ x).squeeze(1) / counted.sum(1, keepdim=True)
+
+    def sizes(self, *lengths: int) -> tuple[int, ...]:
+        return ()  # all rows are of one length, which is a symbol while a graph is traced
+
+
+_keeps_padding: ContextVar[bool] = ContextVar("keeps_padding", default=False)
+
+
+@contextmanager
+def padding_kept() -> Iterator[None]:
+    """Within, every batch of text is ``Padded``; an attention mask has columns for the tokens of a cache too."""
+    before = _keeps_padding.set(True)
+    try:
+        yield
+    finally:
+        _keeps_padding.reset(before)
 
 
 def batch_of(
@@ -166,6 +237,12 @@ def batch_of(
         position_ids.dim() not in (1, 2) or tuple(position_ids.shape) not in ((width,), (1, width), (rows, width))
     ):
         raise InputError(f"Expected position_ids to have shape [{rows}, {width}], got {list(position_ids.shape)}.")
+    if _keeps_padding.get():
+        keys = past + width  # type: ignore[operator]
+        mask = torch.ones(rows, keys, device=device) if attention_mask is None else attention_mask
+        if tuple(mask.shape) != (rows, keys):
+            raise InputError(f"Expected {prefix}attention_mask to have shape [{rows}, {keys}], got {list(mask.shape)}.")
+        return Padded(rows, width, device, mask.bool(), position_ids)
     if attention_mask is None:
         return Batch(rows, width, device, past=past, positions=position_ids, prefix=prefix)
     if not isinstance(attention_mask, Tensor):

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from headway import spec
 from headway.errors import ConfigError
+from headway.nn.batch import Padded
 from headway.nn.builders import build, builds
 from headway.nn.linear import Linear
 from headway.nn.run import Run
@@ -98,7 +99,8 @@ class MixtureOfExperts(nn.Module):
         logits, weights, chosen = self.router(tokens)
         if run.trace.router is not None:
             run.trace.router.append(logits)
-        mixed: Tensor = (weights.to(x.dtype)[:, None] @ self._results(tokens, chosen)).view_as(x)
+        results = self._each_results if isinstance(run.batch, Padded) else self._results
+        mixed: Tensor = (weights.to(x.dtype)[:, None] @ results(tokens, chosen)).view_as(x)
         return mixed if self.shared is None else mixed + self.shared(x, run)
 
     def _results(self, tokens: Tensor, chosen: Tensor) -> Tensor:
@@ -111,6 +113,15 @@ class MixtureOfExperts(nn.Module):
         parts = zip(self.experts, tokens[order // top].split(sizes), strict=True)
         results = torch.cat([expert(part) for expert, part in parts if learns or len(part)])
         return results[order.argsort()].view(count, top, -1)
+
+    def _each_results(self, tokens: Tensor, chosen: Tensor) -> Tensor:
+        """The same where a graph is traced: every expert runs, over however many tokens are its own."""
+        count, top = chosen.shape
+        results = tokens.new_zeros(count * top, tokens.shape[-1])
+        for number, expert in enumerate(self.experts):
+            own = (chosen.flatten() == number).nonzero().squeeze(1)
+            results = results.index_copy(0, own, expert(tokens[own // top]))
+        return results.view(count, top, -1)
 
 
 def _check(router: spec.Router, count: int) -> None:

@@ -207,7 +207,7 @@ class ConvolvedLayer(nn.Module):
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         batch = run.batch
-        full = x if batch.lengths is None else batch.left_aligned(x)
+        full = batch.unpack(x) if batch.lengths is None else batch.left_aligned(x)
         convolved: Any = self.conv(full.transpose(1, 2)).transpose(1, 2)
         if batch.lengths is not None:
             convolved = convolved[batch.left_aligned_mask]

@@ -48,7 +48,7 @@ class Patches(nn.Module):
         if hidden is not None:
             x = self._hide(x, hidden)
         if len(self.class_tokens):
-            x = torch.cat((torch.stack(tuple(self.class_tokens)).expand(len(pixels), -1, -1), x), 1)
+            x = torch.cat((torch.stack(tuple(self.class_tokens)).expand(pixels.shape[0], -1, -1), x), 1)
         if self.positions is not None:
             x = x + self._positions(self.positions, self.cut(pixels))
         if self.norm is not None:

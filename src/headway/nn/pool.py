@@ -53,7 +53,9 @@ class ProbePooler(nn.Module):
         mask = None
         if run.batch.lengths is not None:
             x, mask = run.batch.left_aligned(x), run.batch.left_aligned_mask[:, None, None]
-        q = self.q(self.probe).view(1, -1, *self.split).expand(len(x), -1, -1, -1)
+        elif run.batch.keep is not None:
+            mask = run.batch.keep[:, None, None]
+        q = self.q(self.probe).view(1, -1, *self.split).expand(x.shape[0], -1, -1, -1)
         q, k, v = (part.transpose(1, 2) for part in (q, *(y.unflatten(-1, self.split) for y in (self.k(x), self.v(x)))))
         mixed, _ = run.kernel(q, k, v, mask, False, self.scoring, 0.0)
         x = self.o(mixed.flatten(1))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from headway import spec
 from headway.errors import InputError
-from headway.nn.batch import Batch
+from headway.nn.batch import Batch, Padded
 
 
 def gather(kind: spec.Read, x: Tensor, batch: Batch, ids: Tensor | None = None) -> Tensor:
@@ -19,11 +19,11 @@ def gather(kind: spec.Read, x: Tensor, batch: Batch, ids: Tensor | None = None) 
     """
     match kind:
         case spec.FirstToken():
-            return batch.first(x)
+            return batch.nth(x, 0)
         case spec.LastToken():
             return batch.last(x)
         case spec.NthToken(at):
-            return x[:, at] if batch.lengths is None else x[batch.starts + at]
+            return batch.nth(x, at)
         case spec.Mean(skip):
             return batch.mean(x, skip)
         case spec.Joined(reads):
@@ -43,7 +43,7 @@ def reads_ids(kind: spec.Read) -> bool:
 
 def last_of(tokens: list[int], x: Tensor, batch: Batch, ids: Tensor | None) -> Tensor:
     """The states at the last of ``tokens`` in each row."""
-    found = torch.isin(_real_ids(ids, batch), torch.tensor(tokens, device=x.device))
+    found = (_real_ids(ids, batch)[..., None] == torch.tensor(tokens, dtype=torch.int64, device=x.device)).any(-1)
     return _at(found, x, batch, f"has no end-of-sequence token (id {', '.join(map(str, tokens))})", last=True)
 
 
@@ -56,8 +56,8 @@ def _real_ids(ids: Tensor | None, batch: Batch) -> Tensor:
 
 def _at(found: Tensor, x: Tensor, batch: Batch, otherwise: str, last: bool = False) -> Tensor:
     """The states at the first (or last) place of each row where ``found [rows, width]`` is True."""
-    if not bool(found.any(1).all()):
+    if not isinstance(batch, Padded) and not bool(found.any(1).all()):
         row = int((~found.any(1)).nonzero()[0])
         raise InputError(f"Row {row} of input_ids {otherwise}, whose state this head reads; let the tokenizer add it.")
     place = found.shape[1] - 1 - found.flip(1).int().argmax(1) if last else found.int().argmax(1)
-    return batch.unpack(x)[torch.arange(len(found), device=x.device), place]
+    return batch.unpack(x)[torch.arange(found.shape[0], device=x.device), place]

@@ -1,7 +1,7 @@
 """From projected queries, keys and values in a batch's layout to mixed values in the same layout.
 
 Three ways, chosen by the layout alone: all rows in one kernel call where they are alike, one call with a mask where
-rows of a dense batch have different pasts, and one call for each row where the batch is packed.
+rows of a dense batch have different pasts or padding, and one call for each row where the batch is packed.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from headway.nn.attention.mask import Rule, given_mask, ragged_mask, row_mask
-from headway.nn.batch import Batch
+from headway.nn.attention.mask import Rule, given_mask, padded_mask, ragged_mask, row_mask
+from headway.nn.batch import Batch, Padded
 from headway.nn.cache import split_rows
 from headway.nn.kernels import Scoring
 from headway.nn.run import Memory, Run
@@ -54,6 +54,8 @@ def attend(
             mask = given_mask(run, rule, k.shape[2])
         elif isinstance(batch.past, int):
             mask, causal = row_mask(run, rule, q.shape[2], k.shape[2])
+        elif isinstance(batch, Padded):
+            mask = padded_mask(run, rule, q.shape[2], k.shape[2])
         else:
             mask = ragged_mask(run, rule, q.shape[2], k.shape[2])
         if content_bias is not None:
@@ -130,6 +132,8 @@ def _dense_memory(
     if memory.batch.lengths is not None:
         k, v = memory.batch.left_aligned(k), memory.batch.left_aligned(v)
         mask = memory.batch.left_aligned_mask[:, None, None]
+    elif memory.batch.keep is not None:
+        mask = memory.batch.keep[:, None, None]
     found = (k.transpose(1, 2), v.transpose(1, 2), mask)
     if run.cache is not None:
         run.cache.cross[run.step] = found

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headway.nn.batch import Padded
 from headway.nn.run import Run
 
 Seen = tuple[Tensor | None, bool]
@@ -77,6 +78,24 @@ def ragged_mask(run: Run, rule: Rule, queries: int, keys: int) -> Tensor | None:
         bias = None if rule.bias is None else run.positions[rule.bias].ragged(starts, queries, keys)
         masks[key] = _joined(_joined(own[:, None, None], mask), bias)
     found: Tensor | None = masks[key]
+    return found
+
+
+def padded_mask(run: Run, rule: Rule, queries: int, keys: int) -> Tensor | None:
+    """The mask of a batch that keeps its padding."""
+    masks = kept(run, rule)
+    if rule not in masks:
+        batch = run.batch
+        assert isinstance(batch, Padded)
+        visible = batch.keys[:, None, None]
+        if rule.causal or rule.window is not None:
+            at = torch.arange(keys, device=batch.device)
+            own = at[keys - queries :]
+            # Queries at padding see themselves: a softmax over nothing would give no number.
+            visible = (visible & _visible(own, keys, rule)) | (own[:, None] == at)
+        bias = None if rule.bias is None else run.positions[rule.bias].ragged(batch.begins, queries, keys)
+        masks[rule] = _joined(visible, bias)
+    found: Tensor | None = masks[rule]
     return found
 
 

@@ -81,8 +81,9 @@ class CrossAttention(Attention):
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
         q = self.q(x).unflatten(-1, self.split)
-        out = attend_memory(run, q, self._keys_values, self.scoring, self.dropout if self.training else 0.0)
+        out = attend_memory(run, q, self.keys_values, self.scoring, self.dropout if self.training else 0.0)
         return self.o(out.flatten(-2))
 
-    def _keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+    def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """What is kept of a memory's states: keys and values ``[..., heads, head_width]``."""
         return self.k(states).unflatten(-1, self.split), self.v(states).unflatten(-1, self.split)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from headway import spec
 from headway.nn.attention.attend import attend
 from headway.nn.attention.mask import Rule
+from headway.nn.batch import Batch
 from headway.nn.builders import build, builds
 from headway.nn.kernels import Scoring
 from headway.nn.linear import Embedding, Joint, Linear, side_by_side
@@ -19,21 +20,22 @@ from headway.nn.run import Run
 class Relative:
     """A pass's position vectors ``[2 * span, width]`` and, for each length, which of them stands between two tokens."""
 
-    def __init__(self, vectors: Tensor, table: spec.RelativeTable) -> None:
+    def __init__(self, vectors: Tensor, table: spec.RelativeTable, batch: Batch) -> None:
         self.vectors = vectors
-        self._table = table
-        self._index: dict[int, Tensor] = {}
+        self._table, self._batch = table, batch
+        self._index: dict[tuple[int, ...], Tensor] = {}
 
     def index(self, count: int) -> Tensor:
         """``[count, count]``: the vector between the query of each row and the key of each column."""
-        if count not in self._index:
+        key = self._batch.sizes(count)
+        if key not in self._index:
             at = torch.arange(count, device=self.vectors.device)
             distance = at[:, None] - at
             span, until = self._table.span, self._table.log_until
             if until is not None:
                 distance = _log_buckets(distance, span, until)
-            self._index[count] = (distance + span).clamp(0, 2 * span - 1)
-        return self._index[count]
+            self._index[key] = (distance + span).clamp(0, 2 * span - 1)
+        return self._index[key]
 
 
 def _log_buckets(distance: Tensor, span: int, until: int) -> Tensor:
@@ -57,7 +59,7 @@ class RelativeTable(nn.Module):
     def prepare(self, run: Run, like: Tensor) -> Relative:
         """The vectors of a pass, normalised where the family does so."""
         vectors = self.table.weight
-        return Relative(vectors if self.norm is None else self.norm(vectors), self.spec)
+        return Relative(vectors if self.norm is None else self.norm(vectors), self.spec, run.batch)
 
 
 @builds(spec.Disentangled)

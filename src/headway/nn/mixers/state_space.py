@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from headway import spec
 from headway.errors import ConfigError, InputError
 from headway.nn.activations import activation
+from headway.nn.batch import Padded
 from headway.nn.builders import builds
 from headway.nn.linear import Linear
 from headway.nn.run import Run
@@ -111,13 +112,15 @@ class StateSpace(nn.Module):
         step = F.softplus(step.float() + self.dt_bias.float())
         if self.limits is not None:
             step = step.clamp(*self.limits)
-        if batch.lengths is not None:
-            # Behind a row's end steps are zero, so that its state stays as it is.
-            x, step = batch.left_aligned(x), batch.left_aligned(step)
+        # Outside of a row steps are zero, so that its state stays as it is.
+        lay = batch.unpack if batch.lengths is None else batch.left_aligned
+        x, step = lay(x), lay(step)
         past = None if cache is None else cache.state(run.step, batch.rows)
         kernel = self.mixer.kernel - 1
         x = F.pad(x, (0, 0, kernel, 0)) if past is None else torch.cat((past[0], x), 1)
-        y, state = self._mix(self.act(self.conv(x)), step, None if past is None else past[1])
+        # A traced graph has one chunk: their number would be that of one length.
+        chunk = None if isinstance(batch, Padded) else self.mixer.chunk
+        y, state = self._mix(self.act(self.conv(x)), step, None if past is None else past[1], chunk)
         if batch.lengths is not None:
             y = y[batch.left_aligned_mask]
         if cache is not None:
@@ -132,7 +135,7 @@ class StateSpace(nn.Module):
         at = torch.tensor(lengths, device=x.device)[:, None] + torch.arange(kernel, device=x.device)
         return x.gather(1, at[:, :, None].expand(-1, -1, x.shape[2]))
 
-    def _mix(self, x: Tensor, step: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _mix(self, x: Tensor, step: Tensor, past: Tensor | None, chunk: int | None) -> tuple[Tensor, Tensor]:
         """What is read of the states, ``[rows, tokens, channels]`` in float32, and the last state."""
         groups, heads = self.mixer.groups, self.mixer.heads
         values, write, read = x.float().split_with_sizes(self.parts, -1)
@@ -144,8 +147,10 @@ class StateSpace(nn.Module):
         if past is not None and x.shape[1] == 1:
             y, state = one_token(written[:, 0], decay[:, 0], write[:, 0], read[:, 0], past)
             y = y[:, None]
+        elif chunk is None:
+            y, state = one_chunk(written, decay, write, read, past)
         else:
-            y, state = in_chunks(written, decay, write, read, past, self.mixer.chunk)
+            y, state = in_chunks(written, decay, write, read, past, chunk)
         return torch.addcmul(y, values, self.D.float().view(groups, -1, 1)).flatten(2), state
 
 

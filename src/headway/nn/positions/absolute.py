@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from headway import spec
 from headway.errors import InputError
-from headway.nn.batch import Batch
+from headway.nn.batch import Batch, Padded
 from headway.nn.builders import builds
 from headway.nn.linear import Embedding
 
@@ -29,8 +29,7 @@ class Learned(Embedding):
             if end > room:
                 raise too_long(end, room)
             return self.weight[self.offset + batch.past : self.offset + end]
-        longest = count_of(batch)
-        if longest > room:
+        if not isinstance(batch, Padded) and (longest := count_of(batch)) > room:
             raise too_long(longest, room)
         return F.embedding(batch.positions + self.offset, self.weight)
 
@@ -49,7 +48,15 @@ class Sinusoidal(nn.Module):
         if batch.plain and isinstance(batch.past, int):
             start, end = self.offset + batch.past, self.offset + batch.past + batch.width
             return self._table(end, like)[start:end]
+        if isinstance(batch, Padded):
+            return self._vectors(batch.positions + self.offset).to(like.dtype)
         return F.embedding(batch.positions + self.offset, self._table(self.offset + count_of(batch), like))
+
+    def _vectors(self, places: Tensor) -> Tensor:
+        """``[..., channels]`` in double precision: single precision loses the angles of far positions."""
+        steps = torch.arange(0, self.width, 2, dtype=torch.float64, device=places.device)
+        angles = places.double()[..., None] * self.theta ** -(steps / self.width)
+        return torch.cat((angles.sin(), angles.cos()), -1)[..., : self.width]
 
     @torch.inference_mode(False)  # a table outlives the pass, and may be of use in training
     def _table(self, count: int, like: Tensor) -> Tensor:
@@ -58,11 +65,7 @@ class Sinusoidal(nn.Module):
         table = self._tables.get(key)
         if table is None or len(table) < count:
             rows = max(64, 1 << (count - 1).bit_length())
-            # In double precision: single precision loses the angles of far positions.
-            places = torch.arange(rows, dtype=torch.float64)
-            frequencies = self.theta ** -(torch.arange(0, self.width, 2, dtype=torch.float64) / self.width)
-            angles = torch.outer(places, frequencies)
-            table = torch.cat((angles.sin(), angles.cos()), -1)[:, : self.width].to(like.device, like.dtype)
+            table = self._vectors(torch.arange(rows)).to(like.device, like.dtype)
             self._tables[key] = table
         return table
 

@@ -36,7 +36,7 @@ class PreparedBias:
         return self.rows(queries, keys)  # a distance is the same wherever a row starts
 
     def _last(self, queries: int, keys: int) -> Tensor:
-        key = (self._module.bias, queries, keys)
+        key = (self._module.bias, *self._run.batch.sizes(queries, keys))
         if key not in self._run.masks:
             at = torch.arange(keys, device=self._run.batch.device)
             self._run.masks[key] = self._module.buckets(at[keys - queries :, None] - at)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from headway import spec
+from headway.nn.batch import Padded
 from headway.nn.builders import builds
 from headway.nn.run import Run
 
@@ -41,6 +42,9 @@ class Rotary(nn.Module):
             cos, sin = self._table(end, like)
             return cos[start:end], sin[start:end]
         positions = batch.positions
+        if isinstance(batch, Padded):
+            frequencies, factor = self._row_frequencies(positions.amax(1) + 1)
+            return _turn(positions.float()[..., None] * frequencies.to(positions.device), factor, like)
         if not isinstance(self.rotary.scaling, spec.RopeDynamic | spec.RopeLong):
             cos, sin = self._table(int(positions.max()) + 1, like)
             return cos[positions], sin[positions]
@@ -54,6 +58,19 @@ class Rotary(nn.Module):
     def _frequencies(self, count: int) -> tuple[Tensor, float]:
         return rope_frequencies(self.rotary, count)
 
+    def _row_frequencies(self, counts: Tensor) -> tuple[Tensor, float]:
+        """Frequencies ``[width / 2]``, or ``[rows, 1, width / 2]`` where each row's follow its length in ``counts``."""
+        counts, theta, width = counts[:, None, None], self.rotary.theta, self.rotary.width
+        match self.rotary.scaling:
+            case spec.RopeLong(_, _, original, factor):
+                short, long = (self._frequencies(count)[0].to(counts.device) for count in (original, original + 1))
+                return torch.where(counts > original, long, short), factor
+            case spec.RopeDynamic(factor, original):
+                stretch = factor * counts.clamp(min=original) / original - (factor - 1)
+                steps = torch.arange(0, width, 2, dtype=torch.float32, device=counts.device)
+                return (theta * stretch ** (width / (width - 2))) ** -(steps / width), 1.0
+        return self._frequencies(0)
+
     @torch.inference_mode(False)  # a table outlives the pass, and may be of use in training
     def _table(self, count: int, like: Tensor) -> Turn:
         """``count`` rows or more; room doubles, so that decoding seldom computes anew."""
@@ -63,11 +80,7 @@ class Rotary(nn.Module):
             frequencies, factor = self._frequencies(count)
             rows = max(64, 1 << (count - 1).bit_length())
             angles = torch.outer(torch.arange(rows, dtype=torch.float32), frequencies)
-            cos, sin = angles.cos() * factor, angles.sin() * factor
-            table = (
-                torch.cat((cos, cos), -1)[:, None].to(like.device, like.dtype),
-                torch.cat((-sin, sin), -1)[:, None].to(like.device, like.dtype),
-            )
+            table = _turn(angles, factor, like)
             if isinstance(self.rotary.scaling, spec.RopeDynamic):
                 self._tables.clear()  # each length has its own: keep the last
             self._tables[key] = table
@@ -87,6 +100,15 @@ class StoredRotary(Rotary):
 
     def _frequencies(self, count: int) -> tuple[Tensor, float]:
         return self.frequencies.to("cpu", torch.float32), 1.0
+
+
+def _turn(angles: Tensor, factor: float, like: Tensor) -> Turn:
+    """The cosines and sines ``[..., 1, width]`` of ``angles [..., width / 2]``."""
+    cos, sin = angles.cos() * factor, angles.sin() * factor
+    return (
+        torch.cat((cos, cos), -1)[..., None, :].to(like.device, like.dtype),
+        torch.cat((-sin, sin), -1)[..., None, :].to(like.device, like.dtype),
+    )
 
 
 def _regime(rotary: spec.Rotary, count: int) -> object:
