@@ -151,7 +151,9 @@ class WritingPipeline(TextPipeline):
             if options.batch_size is not None:
                 longest = max(len(row) for row in rows) + (settings.max_new_tokens or settings.max_length or 0)
                 tokens = min(tokens, options.batch_size * longest)
-            ids = self.model.generate([row.ids.tolist() for row in rows], **arguments, tokens=tokens)
+            ids = self.model.generate(
+                [row.ids.tolist() for row in rows], **arguments, tokens=tokens, progress=options.progress
+            )
         return [text[start:].tolist() for text, start in zip(ids, begun, strict=True)]
 
     def decode(self, ids: Sequence[int], options: Any) -> str:
