@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,14 +61,10 @@ def _on_card(model: str | os.PathLike[str], place: Mapping[str, Any]) -> Iterabl
     card: Path | None = source.find("README.md") if isinstance(source, Folder) else None
     if card is None:
         return
-    from huggingface_hub import metadata_load
-
-    try:
-        said = (metadata_load(card) or {}).get("pipeline_tag")
-    except (ValueError, AttributeError):  # a card that nobody can read says nothing
-        return
-    if isinstance(said, str):
-        yield said
+    text = card.read_text(encoding="utf-8", errors="replace")
+    head = text.split("\n---", 1)[0] if text.startswith("---") else ""
+    if found := re.search(r"^pipeline_tag:[ \t]*[\"']?([\w-]+)[\"']?[ \t]*$", head, re.MULTILINE):
+        yield found[1]
 
 
 def _of_params(config: Any) -> Iterable[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headway.errors import InputError
-from headway.pipelines.base import Pipeline, names
+from headway.pipelines.base import Pipeline, names, pipelines
 
 # What a pipeline for inputs of a kind needs beside the model.
 PARTS = {
@@ -45,6 +45,7 @@ class PipelineRegistry:
             raise InputError(f"pipeline_class must be a subclass of headway.Pipeline, not {pipeline_class!r}.")
         if type is not None and type not in PARTS:
             raise InputError(f"type={type!r} is unknown; use one of {', '.join(PARTS)}.")
+        pipelines()  # those that come with headway are there before, so as not to replace this one later
         loaders = pt_model if isinstance(pt_model, tuple) else (pt_model,) if pt_model is not None else ()
         if len(loaders) > 1:
             raise InputError(f"A task has one class that loads its models, but there are {len(loaders)}; give one.")
