@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ def test_parts_are_the_text_and_fit(text: str, room: int) -> None:
     parts = cut(text, starts, room)
     assert "".join(part.text + part.after for part in parts) == text
     bounds = list(accumulate((len(part.text + part.after) for part in parts), initial=0))
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         assert sum(begin <= start < end for start in starts) <= room
     assert len(parts) == 1 or all(part.text for part in parts[:-1])
 

@@ -150,6 +150,21 @@ def test_chats_go_on_as_the_oracles(chat: list[dict[str, str]], full: bool) -> N
     assert chat == before
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_last_message_is_gone_on_with_as_the_oracle_does(goes_on: bool) -> None:
+    chat = [*CHAT, {"role": "assistant", "content": "in"}]
+    options = {"max_new_tokens": 9, "do_sample": False, "continue_final_message": goes_on}
+    assert ours()(chat, **options) == theirs()(chat, **options)
+
+
+def test_chats_in_several_ways_as_the_oracles() -> None:
+    options = {"max_new_tokens": 9, "do_sample": False}
+    for more in ({"stop_sequence": "a"}, {"num_beams": 2, "num_return_sequences": 2}, {"batch_size": 2}):
+        assert ours()([CHAT, CHAT], **options, **more) == theirs()([CHAT, CHAT], **options, **more)
+    cut = {"tokenizer_encode_kwargs": {"truncation": True, "max_length": 5}}
+    assert ours()(TEXTS[0], **options, **cut) == theirs()(TEXTS[0], **options, **cut)
+
+
 def test_ids_in_place_of_texts() -> None:
     options = {"max_new_tokens": 9, "do_sample": False}
     (mine,) = ours()(TEXTS[0], return_tensors=True, **options)

@@ -230,6 +230,8 @@ class TextPipeline(Pipeline):
 
 def mean_logits(document: Document, outputs: Sequence[Array]) -> Array:
     """The logits ``[labels]`` of a document, of those of its windows by their lengths."""
+    if len(outputs) == 1:
+        return outputs[0]
     mean: Array = np.average(outputs, axis=0, weights=[len(window.tokens) for window in document.windows])
     return mean
 

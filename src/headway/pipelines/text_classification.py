@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,13 @@ class TextClassificationPipeline(TextPipeline):
         answer = super().__call__(inputs, **options)
         # The field's shape: a lone text gives a list, unless this very call asks for a number of labels.
         return [answer] if isinstance(inputs, str) and "top_k" not in options else answer
+
+    def options_from(self, options: Any, values: Mapping[str, Any]) -> Any:
+        plain = dict(values)
+        if "return_all_scores" in plain:  # an older way to say top_k
+            every = plain.pop("return_all_scores")
+            plain.setdefault("top_k", None if every else "best")
+        return super().options_from(options, plain)
 
     def select(self, output: Any, rows: Sequence[Row]) -> Iterable[Any]:
         logits: Iterable[Any] = output["logits"]
