@@ -2,9 +2,9 @@
 
     python benchmarks/pipelines.py [--quick] [ROW ...]
 
-ROW is ``small`` (2,000 sentences in batches of 32 and a fifth of them one by one, four layers 128 wide) or ``base`` (256
-sentences in batches of 32, BERT-base); both by default. Random weights: speed does not depend on them. headway is called
-as users call it, with a list and nothing else said, the peer with its batch size. Answers are compared on the way.
+ROW is ``small`` (2,000 sentences in batches of 32 and a fifth of them one by one, four layers 128 wide) or ``base``
+(256 sentences in batches of 32, BERT-base); both by default. Random weights: speed does not depend on them. headway is
+called as users call it, with a list and nothing else said, the peer with its batch size. Answers are compared too.
 """
 
 from __future__ import annotations
