@@ -81,10 +81,14 @@ from headway.onnx.config import OnnxConfig as OnnxConfig
 from headway.onnx.export import export_onnx as export_onnx
 from headway.onnx.report import OnnxReport as OnnxReport
 from headway.outputs import ModelOutput as ModelOutput
+from headway.pipelines import PIPELINE_REGISTRY as PIPELINE_REGISTRY
 from headway.pipelines import Pipeline as Pipeline
 from headway.pipelines import pipeline as pipeline
 from headway.processing.images import AutoImageProcessor as AutoImageProcessor
 from headway.processing.images import ImageProcessor as ImageProcessor
+from headway.progress import disable_progress_bar as disable_progress_bar
+from headway.progress import enable_progress_bar as enable_progress_bar
+from headway.progress import is_progress_bar_enabled as is_progress_bar_enabled
 from headway.quant.error import QuantizationError as QuantizationError
 from headway.quant.error import quantization_error as quantization_error
 from headway.registry import Family as Family
@@ -128,6 +132,12 @@ from headway.training.state import TrainOutput as TrainOutput
 from headway.training.state import TrainerControl as TrainerControl
 from headway.training.state import TrainerState as TrainerState
 from headway.training.trainer import Trainer as Trainer
+from headway.verbosity import get_verbosity as get_verbosity
+from headway.verbosity import set_verbosity as set_verbosity
+from headway.verbosity import set_verbosity_debug as set_verbosity_debug
+from headway.verbosity import set_verbosity_error as set_verbosity_error
+from headway.verbosity import set_verbosity_info as set_verbosity_info
+from headway.verbosity import set_verbosity_warning as set_verbosity_warning
 from headway.views.attention import AttentionView as AttentionView
 from headway.views.attention import attention_view as attention_view
 from headway.views.hidden import HiddenStatesView as HiddenStatesView

@@ -72,6 +72,26 @@ def shell(*arguments: str, stdin: str = "", **environment: str) -> Result:
 # --- tasks --------------------------------------------------------------------------------------------------------
 
 
+def test_images_are_named_by_their_files(call: Any, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    model = small_checkpoint(tmp_path / "model", "vit", "image-classification", num_labels=3)
+    headway.ImageProcessor(size=8).save_pretrained(tmp_path / "processor")
+    shutil.copy(tmp_path / "processor" / "preprocessor_config.json", model)
+    files = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    for number, file in enumerate(files):
+        image.new("RGB", (20, 10), (90 * number, 30, 200)).save(file)
+    done = call("run", "image-classification", "--model", str(model), "--top-k", "2", "--jsonl", *files)
+    assert (done.code, done.err) == (0, "")
+    assert [len(json.loads(line)) for line in done.out.splitlines()] == [2, 2]
+    shown = call("run", "image-classification", "--model", str(model), stdin="\n".join(files))
+    assert "a.png" in shown.out
+    assert "b.png" in shown.out
+    assert "LABEL_0" in shown.out
+    missing = call("run", "image-classification", "--model", str(model), "c.png")
+    assert missing.code == 1
+    assert "'c.png' cannot be read as an image" in missing.err
+
+
 def test_every_task_is_called_here() -> None:
     assert set(CALLS) == {task for task in pipelines() if folder(task)}
 

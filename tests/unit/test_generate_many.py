@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -353,8 +354,10 @@ def test_a_bar_where_it_takes_long(monkeypatch: pytest.MonkeyPatch, capfd: pytes
     for progress, long in ((True, 3), (True, 0), (False, 0)):
         with monkeypatch.context() as patch:
             patch.setattr("sys.stderr", terminal := Terminal())
-            patch.setattr(many, "LONG", long)
-            patch.setattr(many, "tqdm", tqdm)  # the hub's own is switched off in tests
+            patch.setattr("headway.progress.LONG", long)
+            patch.setattr(
+                sys.modules["huggingface_hub.utils.tqdm"], "tqdm", tqdm
+            )  # the hub's own is switched off in tests
             model.generate_many(PROMPTS, max_new_tokens=2, progress=progress)
         texts.append(terminal.text)
     assert "0/13" in texts[1]

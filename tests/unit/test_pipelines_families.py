@@ -15,7 +15,11 @@ from small import PAIRS, READERS, small_model
 
 WORDS = ["the", "river", "is", "deep", "and", "cold", "but", "where", "does", "Anna", "live", "now", "in", "Rome"]
 TEXTS = ["the river is deep", "Anna", " ".join(WORDS * 4), "where does Anna live now", " ".join(WORDS * 2)]
-HEADS = {getattr(headway, kind.auto).task: task for task, kind in pipelines().items() if kind.told_by_head}
+HEADS = {
+    getattr(headway, kind.auto).task: task
+    for task, kind in pipelines().items()
+    if kind.told_by_head and kind.reads == "input_ids"
+}
 WRITING = {"max_new_tokens": 5, "num_beams": 2, "return_tensors": True}
 OPTIONS: dict[str, dict[str, Any]] = {
     "text-generation": {**WRITING, "do_sample": False, "handle_long_generation": "hole"},

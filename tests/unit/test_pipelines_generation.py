@@ -150,6 +150,21 @@ def test_chats_go_on_as_the_oracles(chat: list[dict[str, str]], full: bool) -> N
     assert chat == before
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_last_message_is_gone_on_with_as_the_oracle_does(goes_on: bool) -> None:
+    chat = [*CHAT, {"role": "assistant", "content": "in"}]
+    options = {"max_new_tokens": 9, "do_sample": False, "continue_final_message": goes_on}
+    assert ours()(chat, **options) == theirs()(chat, **options)
+
+
+def test_chats_in_several_ways_as_the_oracles() -> None:
+    options = {"max_new_tokens": 9, "do_sample": False}
+    for more in ({"stop_sequence": "a"}, {"num_beams": 2, "num_return_sequences": 2}, {"batch_size": 2}):
+        assert ours()([CHAT, CHAT], **options, **more) == theirs()([CHAT, CHAT], **options, **more)
+    cut = {"tokenizer_encode_kwargs": {"truncation": True, "max_length": 5}}
+    assert ours()(TEXTS[0], **options, **cut) == theirs()(TEXTS[0], **options, **cut)
+
+
 def test_ids_in_place_of_texts() -> None:
     options = {"max_new_tokens": 9, "do_sample": False}
     (mine,) = ours()(TEXTS[0], return_tensors=True, **options)
@@ -331,15 +346,66 @@ def test_the_checkpoints_words_for_a_task_hold() -> None:
 
 
 def test_texts_that_are_too_long_are_cut_only_when_asked() -> None:
-    run = writer("summarization", "bart")
+    run = writer("text2text-generation", "bart")
     long = "deep " * 40
-    with pytest.raises(InputError, match=r"41 tokens, but the model takes 20.*truncation=True") as caught:
+    with pytest.raises(InputError, match=r"more tokens than the model takes, which are 20.*truncation=True") as caught:
         run(long)
     one_sentence(caught.value)
-    assert run(long, truncation=True) == run("deep " * 19)
+    for task in ("text2text-generation", "summarization", "translation"):
+        run = writer(task, "bart")
+        assert run(long, truncation=True) == run("deep " * 19)
     with pytest.raises(InputError, match="max_new_tokens=21 is more than the model can write"):
         run("deep", max_new_tokens=21)
-    assert writer("summarization", "t5")(long)  # nothing bounds its positions
+    assert writer("text2text-generation", "t5")(long)  # nothing bounds its positions
+
+
+LONG_TEXT = (
+    "the river is deep and cold . where does Anna live now\n\n"
+    "in Rome , but where in Rome ? the river is cold and deep and where is Anna . Anna is in Rome now"
+)
+
+
+@pytest.mark.parametrize("several", [1, 2])
+def test_a_long_text_is_translated_part_by_part(several: int) -> None:
+    run = writer("translation", "bart")
+    options = {"max_new_tokens": 6, "num_beams": 2, "num_return_sequences": several}
+    assert len(run.tokenizer(LONG_TEXT)["input_ids"]) > 20
+    parts = run.divided(LONG_TEXT, "", run.options)
+    assert [part.text.split()[-1] for part in parts] == ["now", "?", "now"]
+    texts = [[row["translation_text"] for row in run(part.text, **options)] for part in parts]
+    want = [f"{one}\n\n{two} {three}" for one, two, three in zip(*texts, strict=True)]
+    assert [row["translation_text"] for row in run(LONG_TEXT, **options)] == want
+    short, long = run(["the river", LONG_TEXT], **options)
+    assert (long if several > 1 else [long]) == run(LONG_TEXT, **options)
+    assert (short if several > 1 else [short]) == run("the river", **options)
+    ids = [run(part.text, return_tensors=True, **options)[0]["translation_token_ids"] for part in parts]
+    (found, *_) = run(LONG_TEXT, return_tensors=True, **options)
+    assert found == {"translation_token_ids": [id for row in ids for id in row]}
+
+
+def test_arguments_by_the_number_of_a_text_in_parts() -> None:
+    run = writer("summarization", "bart")
+    allowed = {0: 8, 1: 9}
+    texts = ["where is the river . " * 9, "deep"]
+    options = {"max_new_tokens": 3, "eos_token_id": [], "return_tensors": True}
+    found = run(texts, prefix_allowed_tokens_fn=lambda row, ids: [allowed[row]], **options)
+    assert [set(row["summary_token_ids"]) - {2} for row in found] == [{8}, {9}]
+    assert len(found[0]["summary_token_ids"]) > 3
+
+
+@pytest.mark.parametrize("prefix", ["", "sum: "])
+def test_a_long_text_is_summarised_part_by_part(prefix: str) -> None:
+    run = writer("summarization", "bart", task_specific_params={"summarization": {"prefix": prefix}})
+    options = {"max_new_tokens": 6, "num_beams": 1}
+    text = "where is the river . " * 9
+    parts = run.divided(text, prefix, run.options)
+    assert "".join(part.text + part.after for part in parts) == text
+    assert all(len(run.tokenizer(prefix + part.text)["input_ids"]) <= 20 for part in parts)
+    assert all(part.text.endswith(".") for part in parts[:-1])
+    (whole,) = run(text, **options)
+    assert whole["summary_text"] == " ".join(run(part.text, **options)[0]["summary_text"].strip() for part in parts)
+    with pytest.raises(InputError, match="which the prefix"):
+        writer("summarization", "bart", prefix="deep " * 30)(text)
 
 
 def test_languages_of_real_files(tmp_path: Path) -> None:

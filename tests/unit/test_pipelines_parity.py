@@ -113,6 +113,39 @@ def test_text_classification_by_problem_type(problem: str) -> None:
     assert_same(ours(TEXTS, top_k=None), theirs(TEXTS, top_k=None))
 
 
+def test_text_classification_of_one_label_and_of_cut_texts() -> None:
+    KINDS["text-scores"] = (transformers.BertForSequenceClassification, ["SCORE"])
+    place = str(checkpoint("text-scores"))
+    ours = pipeline("text-classification", place)
+    theirs = transformers.pipeline("text-classification", place, device="cpu")
+    assert_same(ours(TEXTS), theirs(TEXTS))
+    ours, theirs = both("text-classification")
+    cut = {"truncation": True, "max_length": 6}
+    assert_same(ours(TEXTS, **cut), theirs(TEXTS, **cut))
+    assert_same(ours(TEXTS, batch_size=2, top_k=None), theirs(TEXTS, batch_size=2, top_k=None))
+
+
+def test_all_scores_by_their_older_name() -> None:
+    place = str(checkpoint("text-classification"))
+    run = pipeline("text-classification", place, return_all_scores=True)
+    plain = pipeline("text-classification", place)
+    assert run(TEXTS[0]) == [plain(TEXTS[0], top_k=None)]
+    assert run(TEXTS) == plain(TEXTS, top_k=None)
+    assert run(TEXTS, return_all_scores=False) == plain(TEXTS)
+    assert plain(TEXTS[0], return_all_scores=True) == run(TEXTS[0])
+
+
+@pytest.mark.parametrize("strategy", ["none", "simple", "first", "average", "max"])
+def test_token_classification_of_words(strategy: str) -> None:
+    ours, theirs = both("token-classification", {"aggregation_strategy": strategy})
+    options = {"is_split_into_words": True, "delimiter": "  "}
+    # A word with a mark is one word here, as it was given; the oracle takes the mark for another.
+    for text in TEXTS if strategy in ("none", "simple") else (TEXTS[0], TEXTS[5]):
+        words = text.split()
+        (mine,), (yours,) = ours([words], **options), theirs([words], **options)
+        assert_same(mine, yours, but=() if strategy == "none" else ("word",))
+
+
 @pytest.mark.parametrize("strategy", ["none", "simple", "first", "average", "max"])
 def test_token_classification(strategy: str) -> None:
     ours, theirs = both("token-classification", {"aggregation_strategy": strategy})
@@ -139,5 +172,9 @@ def test_feature_extraction() -> None:
     ours, theirs = both("feature-extraction")
     assert_same(ours(TEXTS[0]), theirs(TEXTS[0]))
     assert_same(ours(TEXTS), theirs(TEXTS))
+    for cut in ({"truncation": True, "max_length": 5}, {"tokenize_kwargs": {"truncation": True, "max_length": 5}}):
+        (mine,) = ours([TEXTS[0]], tokenize_kwargs={"truncation": True, "max_length": 5})
+        assert_same(mine, theirs([TEXTS[0]], **({"tokenize_kwargs": cut} if "truncation" in cut else cut))[0])
+        assert_same(ours(TEXTS[0], **cut), mine)
     tensor = ours(TEXTS[0], return_tensors=True)
     assert torch.allclose(tensor, theirs(TEXTS[0], return_tensors=True), atol=1e-4)

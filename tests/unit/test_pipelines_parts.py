@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from headway.errors import InputError
 from headway.pipelines.batches import batches
-from headway.pipelines.progress import progress
 from headway.pipelines.windows import merge, split
+from headway.progress import progress
 
 frames = st.integers(0, 2)
 
@@ -87,6 +87,6 @@ def test_progress_is_shown_to_those_who_watch_and_wait(
 
     assert not shown()
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr("headway.pipelines.progress.LONG", 0)
+    monkeypatch.setattr("headway.progress.LONG", 0)
     monkeypatch.setattr(sys.modules["huggingface_hub.utils.tqdm"], "tqdm", tqdm)  # else off in tests
     assert "fill-mask" in shown()

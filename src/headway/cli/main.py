@@ -17,7 +17,7 @@ from headway.errors import HeadwayError, did_you_mean
 
 # Commands by name: the module that holds each, and its line in the list, so that the list imports none of them.
 COMMANDS = {
-    "run": ("headway.cli.run", "Run a task on texts."),
+    "run": ("headway.cli.run", "Run a task on texts or images."),
     "attention": ("headway.cli.attention", "Draw what a model attends to in a text."),
     "inspect": ("headway.cli.inspect", "Show what a checkpoint is, before anything is downloaded."),
     "compare": ("headway.cli.compare", "Do two checkpoints give the same outputs?"),
@@ -37,6 +37,7 @@ Examples:
   headway run text-classification "I love this movie!"
   headway run ner --aggregation-strategy simple "My name is Wolfgang and I live in Berlin"
   headway run question-answering --question "Where does Wolfgang live?" --file letter.txt
+  headway run image-classification --model google/vit-base-patch16-224 photo.jpg
   headway run fill-mask --model bert-base-uncased --json "The capital of France is [MASK]."
   cat reviews.txt | headway run text-classification --jsonl > labels.jsonl
   headway inspect bert-base-uncased

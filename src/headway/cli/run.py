@@ -57,7 +57,7 @@ class Tasks(click.Group):
 
 @click.group(cls=Tasks, subcommand_metavar="TASK [OPTIONS] [INPUT]...", epilog=EXAMPLES)
 def run() -> None:
-    """Run a task on texts: those given, those of a file, or the lines of stdin.
+    """Run a task on texts or images: those given, those that a file lists, or the lines of stdin.
 
     Without --model the small model runs that comes with headway for the task: a toy, to try things out.
     """

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from huggingface_hub.utils.tqdm import tqdm
 from torch import Tensor
 
 from headway.errors import InputError
@@ -24,14 +22,12 @@ from headway.generation.prompts import Prompts, check_head, read_prompts, starts
 from headway.generation.stopping import MaxTimeCriteria, StoppingCriteriaList
 from headway.generation.waiting import Room, Waiting, texts_of
 from headway.nn.cache import Cache
+from headway.progress import progress as bar_of
 
 # Rows are exchanged once one in so many is finished. An exchange copies the cache, which costs about as much as a few
 # steps, while a finished row costs its share of every step: exchanged one by one, a large batch would be copied all the
 # time; exchanged at the end, all would wait for the longest.
 SHARE = 4
-
-# Seconds after which a progress bar is shown.
-LONG = 3
 
 Report = Callable[[int], Any]
 
@@ -55,9 +51,8 @@ def generate_many(
     task = Task(model, config, callables, given.get("past_key_values"), tokens)
     was_training = model.training
     model.eval()
-    hidden = not (progress and sys.stderr.isatty())
     try:
-        with tqdm(total=len(texts), desc="prompts", disable=hidden, delay=LONG, leave=False) as bar:
+        with bar_of("prompts", len(texts), progress) as bar:
             return in_batches(task, texts, bar.update) if together else Rows(task, texts, bar.update).write()
     finally:
         model.train(was_training)

@@ -39,6 +39,10 @@ class Contrast(tasks.Contrast, Head):
         """``[texts, images]`` to ``[texts, images]``."""
         raise TypeError(f"{type(self).__name__} has no logits")
 
+    def scores(self, logits: Tensor) -> Tensor:
+        """``[images, texts]`` to the probabilities of the texts, alike."""
+        raise TypeError(f"{type(self).__name__} has no scores")
+
     def loss(self, logits: Tensor, total: float | Tensor | None = None) -> Tensor:
         """The objective of a batch whose texts and images belong together in order.
 
@@ -80,6 +84,9 @@ class SoftmaxContrast(Contrast):
     def logits(self, cosines: Tensor) -> Tensor:
         return cosines * self.scale.weight.exp()
 
+    def scores(self, logits: Tensor) -> Tensor:
+        return logits.softmax(-1)
+
     def _loss(self, logits: Tensor) -> Tensor:
         own = torch.arange(len(logits), device=logits.device)
         return (F.cross_entropy(logits, own) + F.cross_entropy(logits.t(), own)) / 2
@@ -95,6 +102,9 @@ class SigmoidContrast(Contrast):
 
     def logits(self, cosines: Tensor) -> Tensor:
         return cosines * self.scale.weight.exp() + self.bias
+
+    def scores(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid()
 
     def _loss(self, logits: Tensor) -> Tensor:
         sign = 2 * torch.eye(len(logits), device=logits.device) - 1

@@ -99,7 +99,7 @@ class TwoTowerModel(FamilyModel):
         asked: Any = {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
         text = self.get_text_features(input_ids, attention_mask, position_ids, **asked, return_dict=True)
         image = self.get_image_features(pixel_values, interpolate_pos_encoding, **asked, return_dict=True)
-        texts, images = (part.pooler_output / part.pooler_output.norm(dim=-1, keepdim=True) for part in (text, image))
+        texts, images = _unit(text.pooler_output), _unit(image.pooler_output)
         _, head = self._towers()
         logits = head.logits(texts @ images.t())
         output = ContrastOutput(
@@ -117,6 +117,12 @@ class TwoTowerModel(FamilyModel):
         """The rows of a batch, as ``return_loss``, where it asks for a loss; see ``heads.contrast`` for its limits."""
         return {"return_loss": len(batch["input_ids"])} if batch.get("return_loss") else {}
 
+    def compare(self, texts: Tensor, images: Tensor) -> Tensor:
+        """Logits ``[texts, images]`` of features ``[texts, width]`` and ``[images, width]``."""
+        _, head = self._towers()
+        logits: Tensor = head.logits(_unit(texts) @ _unit(images).t())
+        return logits
+
     def _towers(self) -> tuple[Any, Any]:
         return self.backbone, self.head
 
@@ -124,3 +130,8 @@ class TwoTowerModel(FamilyModel):
         """The token table."""
         table: nn.Embedding = self.backbone.text.embed.tokens
         return table
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """Vectors of length one."""
+    return vectors / vectors.norm(dim=-1, keepdim=True)

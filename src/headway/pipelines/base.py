@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 from headway.errors import InputError, did_you_mean
 from headway.pipelines.options import Options
+from headway.pipelines.steps import FLAGS, STEPS, StepOptions, in_steps, names_of
 
 # Items that are worked on at once: enough to sort by length, few enough that memory does not grow with the input.
 AT_ONCE = 1024
@@ -23,43 +25,61 @@ PIPELINES: dict[str, type[Pipeline]] = {}
 class Pipeline:
     """A model with all that turns a user's input into its inputs, and its outputs into answers.
 
-    A subclass with a ``task`` is entered in the table of tasks; it defines ``run``.
+    A subclass with a ``task`` is entered in the table of tasks. It defines ``run``, or ``preprocess``, ``_forward`` and
+    ``postprocess``, by which one input after the other is answered, and ``_sanitize_parameters``, which takes all
+    options and returns those of each step, as pipelines of the field do.
 
     Args:
         model: a model with the head of the task.
         tokenizer: the tokenizer of the model.
+        image_processor: what makes images the model's inputs.
         **options: the task's options, for every call that does not say otherwise.
 
     Attributes:
         task: its name; ``aliases`` are others, and ``pattern`` matches names that say options too, by its groups.
-        auto: the Auto class that loads its models.
+        auto: the class that loads its models, or the name of an Auto class.
+        parts: what it needs beside the model, and loads from the checkpoint where it is not given.
+        reads: the name of the model's input, which tells tasks of bare backbones apart.
         summary: what it does, in one line.
         Options: its options, a frozen dataclass.
         main: what an input is, on the command line; ``besides`` are further parts of one, with their help.
         told_by_head: does a model's head tell that this is its task?
         by_line: are files read line by line, rather than whole?
         load_with: arguments for the model's class where that takes them.
+        default: the hub id and revision of the model where none is named and none comes with headway.
     """
 
-    task: ClassVar[str]
+    task: ClassVar[str] = ""
     aliases: ClassVar[tuple[str, ...]] = ()
     pattern: ClassVar[str] = ""
-    auto: ClassVar[str]
-    summary: ClassVar[str]
-    Options: ClassVar[type[Options]] = Options
+    auto: ClassVar[Any]
+    parts: ClassVar[tuple[str, ...]] = ("tokenizer",)
+    reads: ClassVar[str] = "input_ids"
+    summary: ClassVar[str] = ""
+    Options: ClassVar[type[Options]] = StepOptions
     main: ClassVar[str] = "text"
     besides: ClassVar[Mapping[str, str]] = {}
     told_by_head: ClassVar[bool] = True
     by_line: ClassVar[bool] = True
     load_with: ClassVar[Mapping[str, Any]] = {}
+    default: ClassVar[tuple[str, str | None] | None] = None
 
     def __init_subclass__(cls) -> None:
         if "task" in cls.__dict__:
             PIPELINES[cls.task] = cls
+        if "_sanitize_parameters" in cls.__dict__:
+            known = names_of(cls._sanitize_parameters)
+            cls.Options = type("Options", (StepOptions,), {"further": known or (), "any_other": known is None})
+        if not FLAGS.keys().isdisjoint(cls.__dict__):
+            cls.parts = tuple(part for flag, part in FLAGS.items() if cls.__dict__.get(flag))
+        if cls.run is not Pipeline.run and (steps := [name for name in STEPS if name in cls.__dict__]):
+            base = next(base.__name__ for base in cls.__mro__ if "run" in base.__dict__)
+            raise TypeError(f"{cls.__name__} defines {steps[0]}, but a {base} does not run in steps; override answer.")
 
-    def __init__(self, model: Any, tokenizer: Any = None, **options: Any) -> None:
+    def __init__(self, model: Any, tokenizer: Any = None, image_processor: Any = None, **options: Any) -> None:
         self.model = model
         self.tokenizer = tokenizer
+        self.image_processor = image_processor
         self.options = self.options_from(type(self).Options(), options)
 
     @property
@@ -75,8 +95,8 @@ class Pipeline:
             **options: in place of the pipeline's own.
 
         Returns:
-            One answer; a list of answers in the order of the inputs; or an iterator over them, which reads ahead no
-            more than it needs.
+            One answer; of a list, or another sequence such as a column of a data set, a list of answers in its order;
+            of any other iterable an iterator over them, which reads ahead no more than it needs.
 
         Raises:
             InputError: an input is not of the task's kind, or an option is unknown.
@@ -84,19 +104,15 @@ class Pipeline:
         chosen = self.options_from(self.options, options)
         if self.is_one(inputs):
             return self.run([inputs], chosen)[0]
-        if isinstance(inputs, list | tuple):
+        if isinstance(inputs, Sequence):
             return [answer for items in _slices(inputs) for answer in self.run(items, chosen)]
-        try:
-            stream = iter(inputs)
-        except TypeError:
-            raise InputError(
-                f"{self.task} takes a {self.main}, a list of them or an iterable, not {type(inputs).__name__}."
-            ) from None
-        return self._stream(stream, chosen)
+        return self._stream(iter(inputs), chosen)
 
     def is_one(self, inputs: Any) -> bool:
-        """Is this one input, rather than several?"""
-        return isinstance(inputs, str | Mapping)
+        """Is this one input, rather than several? So is what cannot be iterated."""
+        kind = type(inputs)
+        several = hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")
+        return isinstance(inputs, str | bytes | Mapping | os.PathLike) or not several
 
     def options_from(self, options: Any, values: Mapping[str, Any]) -> Any:
         """``options`` with ``values`` in the place of theirs."""
@@ -104,7 +120,23 @@ class Pipeline:
 
     def run(self, items: Sequence[Any], options: Any) -> list[Any]:
         """The answers to ``items``, in their order."""
-        raise TypeError(f"{type(self).__name__} does not say how it runs; define run.")
+        return in_steps(self, items, self._sanitize_parameters(**options.said))
+
+    def _sanitize_parameters(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """The arguments of ``preprocess``, ``_forward`` and ``postprocess`` that the options amount to."""
+        return {}, {}, {}
+
+    def preprocess(self, item: Any, **arguments: Any) -> Any:
+        """The model's inputs for one input, tensors of one row."""
+        raise TypeError(f"{type(self).__name__} does not say how it runs; define run, or preprocess and the others.")
+
+    def _forward(self, inputs: Any, **arguments: Any) -> Any:
+        """The model's outputs."""
+        return self.model(**inputs, **arguments)
+
+    def postprocess(self, outputs: Any, **arguments: Any) -> Any:
+        """The answer, of the outputs on the CPU."""
+        raise TypeError(f"{type(self).__name__} does not say what it answers; define postprocess.")
 
     def _stream(self, stream: Iterator[Any], options: Any) -> Iterator[Any]:
         # The first answer comes after the first input; later ones are worth waiting for to sort them by length.

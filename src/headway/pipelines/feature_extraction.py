@@ -58,12 +58,17 @@ class FeatureExtractionPipeline(TextPipeline):
         return states[None] if how is None else pool(states, how)
 
     def table(self, answer: Any) -> list[dict[str, Any]]:
-        shape, first = [len(answer)], answer
-        while isinstance(first[0], list):
-            first = first[0]
-            shape.append(len(first))
-        shown = " ".join(f"{value:.3f}" for value in first[:6])
-        return [{"shape": " x ".join(map(str, shape)), "values": shown + (" ..." if len(first) > 6 else "")}]
+        return [outline(answer)]
+
+
+def outline(answer: Any) -> dict[str, str]:
+    """The shape of nested lists of numbers, and the first of these."""
+    shape, first = [len(answer)], answer
+    while isinstance(first[0], list):
+        first = first[0]
+        shape.append(len(first))
+    shown = " ".join(f"{value:.3f}" for value in first[:6])
+    return {"shape": " x ".join(map(str, shape)), "values": shown + (" ..." if len(first) > 6 else "")}
 
 
 def pool(states: Array, how: str) -> Array:

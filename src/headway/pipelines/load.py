@@ -9,6 +9,10 @@ from typing import Any
 
 from headway.errors import InputError, WeightsError
 from headway.pipelines.base import Pipeline, find_pipeline, pipelines
+from headway.pipelines.infer import task_of
+
+# What pipelines need beside the model, and the Auto class that loads it.
+PARTS = {"tokenizer": "AutoTokenizer", "image_processor": "AutoImageProcessor"}
 
 
 def pipeline(
@@ -16,6 +20,7 @@ def pipeline(
     model: Any = None,
     config: Any = None,
     tokenizer: Any = None,
+    image_processor: Any = None,
     *,
     device: Any = None,
     device_map: Any = None,
@@ -28,10 +33,11 @@ def pipeline(
     """Make the pipeline of a task.
 
     Args:
-        task: such as ``"text-classification"``; left out, the head that ``model`` has tells.
+        task: such as ``"text-classification"``; left out, the checkpoint tells: its head, its card, its config.
         model: a folder, a hub id, or a model; left out, the small model of the task that comes with headway.
         config: a config, or the place of one, other than the model's.
         tokenizer: a tokenizer, or the place of one, other than the model's.
+        image_processor: an image processor, or the place of one, other than the model's.
         device: ``"cpu"``, ``"cuda:0"``, ``0`` for the first GPU, ``-1`` for the CPU; left out, a GPU where there is
             one. A model that is given stays where it is unless this says otherwise.
         device_map: the same, under the name that ``from_pretrained`` gives it.
@@ -55,35 +61,48 @@ def pipeline(
     if pipeline_class is None and task is None:
         if model is None:
             raise InputError(f"pipeline needs a task or a model; the tasks are {', '.join(pipelines())}.")
-        task = _task_of(model, place)
+        task = task_of(model, place)
     kind = pipeline_class or find_pipeline(task or "")
+    auto = kind.auto if hasattr(kind, "auto") else find_pipeline(task or "").auto
     kwargs = {**kind.options_in(task or ""), **kwargs}
     if model is None:
-        model = _embedded(kind)
+        model, place = _default(kind, place)
+    given = {"tokenizer": tokenizer, "image_processor": image_processor}
+    missing = [part for part in kind.parts if given[part] is None]
     where = _device(device if device_map is None else device_map)
     if isinstance(model, str | os.PathLike):
         name: Any = os.fspath(model)
-        model = _load(kind, name, config, {"dtype": dtype, **place, **(model_kwargs or {})})
+        model = _load(auto, kind.load_with, name, config, {"dtype": dtype, **place, **(model_kwargs or {})})
         model.to(where or _device("auto"))
     else:
-        name = "" if tokenizer is not None else model.config.name_or_path
+        name = model.config.name_or_path if missing else ""
         if where is not None:
             model.to(where)
     if not allow_new_head:
-        _refuse_new(model, kind)
+        _refuse_new(model, kind.task or task or "", auto)
     if name:
         kwargs = {**kind.options_of(name, place), **kwargs}
-    if tokenizer is None and not name:
-        raise InputError("This model does not know where it came from, so pass its tokenizer too.")
-    if tokenizer is None or isinstance(tokenizer, str | os.PathLike):
-        from headway.auto.tokenizer import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(name if tokenizer is None else tokenizer, **place)
+    elif missing:
+        raise InputError(f"This model does not know where it came from, so pass its {' and its '.join(missing)} too.")
+    parts = {
+        part: _part(part, name if value is None else value, place)
+        for part, value in given.items()
+        if value is not None or part in missing
+    }
     model.eval()
-    return kind(model, tokenizer, **kwargs)
+    return kind(model, **parts, **kwargs)
 
 
-def _load(kind: type[Pipeline], name: str, config: Any, arguments: dict[str, Any]) -> Any:
+def _part(part: str, given: Any, place: dict[str, Any]) -> Any:
+    """A tokenizer or another part of a pipeline, loaded where its place is given."""
+    import headway
+
+    return (
+        getattr(headway, PARTS[part]).from_pretrained(given, **place) if isinstance(given, str | os.PathLike) else given
+    )
+
+
+def _load(auto: Any, load_with: Mapping[str, Any], name: str, config: Any, arguments: dict[str, Any]) -> Any:
     import headway
     from headway.auto.config import AutoConfig
     from headway.config import SOURCE_KEYWORDS, PreTrainedConfig
@@ -91,54 +110,38 @@ def _load(kind: type[Pipeline], name: str, config: Any, arguments: dict[str, Any
     place = {key: arguments[key] for key in SOURCE_KEYWORDS if key in arguments}
     if not isinstance(config, PreTrainedConfig):
         config = AutoConfig.from_pretrained(name if config is None else config, **place)
-    auto = getattr(headway, kind.auto)
-    takes = inspect.signature(auto._class(config).__init__).parameters
-    with_pipeline = {key: value for key, value in kind.load_with.items() if key in takes}
+    auto = getattr(headway, auto) if isinstance(auto, str) else auto
+    takes = inspect.signature(getattr(auto, "_class", lambda _: auto)(config).__init__).parameters
+    with_pipeline = {key: value for key, value in load_with.items() if key in takes}
     return auto.from_pretrained(name, config=config, **with_pipeline, **arguments)
 
 
-def _embedded(kind: type[Pipeline]) -> str:
+def _default(kind: type[Pipeline], place: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The model of a task where the caller names none, and its place."""
     from headway.embedded import folder
 
-    found = folder(kind.task)
-    if found is None:
+    if (found := folder(kind.task)) is not None:
+        return str(found), place
+    if kind.default is None:
         raise InputError(f"headway brings no small model for {kind.task}; pass model= (--model), a folder or a hub id.")
-    return str(found)
+    name, revision = kind.default
+    return name, {"revision": revision, **place} if revision else place
 
 
-def _refuse_new(model: Any, kind: type[Pipeline]) -> None:
+def _refuse_new(model: Any, task: str, auto: Any) -> None:
     """Raise where parameters that the answers depend on were drawn at random, not read from the checkpoint."""
     report = getattr(model, "load_report", None)
     if report is None:
         return
     new = [*report.new, *(mismatch.name for mismatch in report.mismatched)]
-    if kind.auto == "AutoModel":  # it reads the last states, which the pooler comes after
+    if auto == "AutoModel":  # it reads the last states, which the pooler comes after
         new = [name for name in new if not name.startswith("backbone.pooler.")]
     if new:
         listed = ", ".join(new[:3]) + (" ..." if len(new) > 3 else "")
         raise WeightsError(
-            f"{report.checkpoint} has no trained head for {kind.task} ({listed} would be random): choose a checkpoint "
+            f"{report.checkpoint} has no trained head for {task} ({listed} would be random): choose a checkpoint "
             "that has one, or pass allow_new_head=True."
         )
-
-
-def _task_of(model: Any, place: dict[str, Any]) -> str:
-    """The task whose Auto class makes models like this one."""
-    import headway
-    from headway.auto.config import AutoConfig
-    from headway.models.classes import find_class
-
-    if isinstance(model, str | os.PathLike):
-        names = AutoConfig.from_pretrained(model, **place).architectures or []
-    else:
-        names = [type(model).__name__]
-    heads = {found[1] for name in names if (found := find_class(name)) is not None}
-    for task, kind in pipelines().items():
-        if kind.told_by_head and getattr(headway, kind.auto).task in heads:
-            return task
-    raise InputError(
-        f"The task of {names[0] if names else model!r} is not known; name it: one of {', '.join(pipelines())}."
-    )
 
 
 def _device(device: Any) -> Any:

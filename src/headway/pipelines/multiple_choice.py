@@ -11,8 +11,8 @@ import numpy as np
 from headway.errors import InputError
 from headway.pipelines.groups import GroupPipeline
 from headway.pipelines.options import option
+from headway.pipelines.scores import softmax
 from headway.pipelines.text import Row, TextOptions, shown
-from headway.pipelines.text_classification import softmax
 from headway.pipelines.windows import Array
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from headway.errors import InputError
+from headway.pipelines.scores import softmax
 from headway.pipelines.text import Document, Row, TextPipeline, mean_logits, shown
-from headway.pipelines.text_classification import softmax
 from headway.pipelines.windows import Array
 
 LABELS = ("IsNext", "NotNext")

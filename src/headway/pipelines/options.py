@@ -43,6 +43,7 @@ class Options:
     further: ClassVar[tuple[str, ...]] = ()
 
     batch_size: int | None = option(None, "rows of one pass at most; by default a budget of tokens decides", int)
+    progress: bool = option(True, "show a bar on stderr where that is a terminal and the work takes long", bool)
     num_workers: int = option(0, "without effect: tokenizing uses all cores as it is")
 
     def __post_init__(self) -> None:

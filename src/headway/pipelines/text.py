@@ -14,8 +14,8 @@ from headway.errors import InputError
 from headway.pipelines.base import Pipeline
 from headway.pipelines.batches import TOKENS_ON_CPU, TOKENS_ON_GPU, batches
 from headway.pipelines.options import Options, option
-from headway.pipelines.progress import progress
 from headway.pipelines.windows import Array, Window, split, whole
+from headway.progress import progress
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -101,7 +101,7 @@ class TextPipeline(Pipeline):
         for document in documents:
             document.windows = self.windows(document, options)
             rows += self.rows(document)
-        outputs = iter(self.forward(rows, options.batch_size))
+        outputs = iter(self.forward(rows, options))
         return [[next(outputs) for _ in document.windows] for document in documents]
 
     # --- before the model ------------------------------------------------------------------------------------------
@@ -178,13 +178,13 @@ class TextPipeline(Pipeline):
 
     # --- the model -------------------------------------------------------------------------------------------------
 
-    def forward(self, rows: Sequence[Row], most: int | None = None) -> list[Array]:
+    def forward(self, rows: Sequence[Row], options: Any) -> list[Array]:
         """What ``select`` keeps of the model's output for each row, float32, in the order of ``rows``."""
         import torch
 
         found: list[Array] = [np.empty(0)] * len(rows)
-        with progress(self.task, len(rows)) as bar, torch.inference_mode():
-            for numbers in batches([len(row) for row in rows], self.budget, most):
+        with progress(self.task, len(rows), options.progress) as bar, torch.inference_mode():
+            for numbers in batches([len(row) for row in rows], self.budget, options.batch_size):
                 batch = [rows[number] for number in numbers]
                 output = self.model(**self.inputs(batch))
                 for number, kept in zip(numbers, self.select(output, batch), strict=True):
@@ -230,6 +230,8 @@ class TextPipeline(Pipeline):
 
 def mean_logits(document: Document, outputs: Sequence[Array]) -> Array:
     """The logits ``[labels]`` of a document, of those of its windows by their lengths."""
+    if len(outputs) == 1:
+        return outputs[0]
     mean: Array = np.average(outputs, axis=0, weights=[len(window.tokens) for window in document.windows])
     return mean
 

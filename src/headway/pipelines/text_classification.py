@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from headway.errors import InputError
 from headway.pipelines.options import option
+from headway.pipelines.scores import FUNCTIONS, apply, function_of, ranked
 from headway.pipelines.text import Document, Row, TextOptions, TextPipeline, mean_logits
 from headway.pipelines.windows import Array
-
-FUNCTIONS = ("sigmoid", "softmax", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,44 +40,20 @@ class TextClassificationPipeline(TextPipeline):
         # The field's shape: a lone text gives a list, unless this very call asks for a number of labels.
         return [answer] if isinstance(inputs, str) and "top_k" not in options else answer
 
+    def options_from(self, options: Any, values: Mapping[str, Any]) -> Any:
+        plain = dict(values)
+        if "return_all_scores" in plain:  # an older way to say top_k
+            every = plain.pop("return_all_scores")
+            plain.setdefault("top_k", None if every else "best")
+        return super().options_from(options, plain)
+
     def select(self, output: Any, rows: Sequence[Row]) -> Iterable[Any]:
         logits: Iterable[Any] = output["logits"]
         return logits
 
     def answer(self, document: Document, outputs: Sequence[Array], options: Any) -> Any:
-        logits = mean_logits(document, outputs)
-        scores = apply(options.function_to_apply or self._function(len(logits)), logits)
-        label = self.model.config.label
-        if options.top_k == "best":
-            best = int(scores.argmax())
-            return {"label": label(best), "score": float(scores[best])}
-        order = np.argsort(-scores, kind="stable")[: options.top_k]
-        return [{"label": label(int(number)), "score": float(scores[number])} for number in order]
-
-    def _function(self, labels: int) -> str:
-        config = self.model.config
-        if config.problem_type == "regression":
-            return "none"
-        if config.problem_type == "multi_label_classification" or labels == 1:
-            return "sigmoid"
-        return "softmax" if config.problem_type else getattr(config, "function_to_apply", None) or "softmax"
-
-
-def apply(function: str, logits: Array) -> Array:
-    """Logits ``[..., labels]`` to scores."""
-    match function:
-        case "sigmoid":
-            result: Array = 0.5 * (1 + np.tanh(0.5 * logits))
-            return result
-        case "softmax":
-            return softmax(logits)
-        case "none":
-            return logits
-    raise InputError(f"{function!r} makes no scores of logits; use one of {', '.join(FUNCTIONS)}.")
-
-
-def softmax(logits: Array) -> Array:
-    """Softmax over the last axis."""
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    result: Array = powers / powers.sum(-1, keepdims=True)
-    return result
+        logits, config = mean_logits(document, outputs), self.model.config
+        scores = apply(options.function_to_apply or function_of(config, len(logits)), logits)
+        best = options.top_k == "best"
+        rows = ranked(config, scores, 1 if best else options.top_k)
+        return rows[0] if best else rows

@@ -62,7 +62,7 @@ class TextGenerationPipeline(WritingPipeline):
     def run(self, items: Sequence[Any], options: Any) -> list[Any]:
         settings = self.settings(options)
         rows = [self._cut(self._row(item, options), options, settings) for item in items]
-        written = self.write(rows, options, settings)
+        written = self.write(rows, options, settings, range(len(rows)))
         return [
             [self._answer(item, row.ids.tolist(), ids, options) for ids in texts]
             for item, row, texts in zip(items, rows, written, strict=True)

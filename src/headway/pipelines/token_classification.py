@@ -11,8 +11,8 @@ import numpy as np
 
 from headway.errors import InputError
 from headway.pipelines.options import option
+from headway.pipelines.scores import softmax
 from headway.pipelines.text import Document, Row, TextOptions, TextPipeline, unpadded
-from headway.pipelines.text_classification import softmax
 from headway.pipelines.windows import Array, merge
 
 STRATEGIES = ("none", "simple", "first", "average", "max")

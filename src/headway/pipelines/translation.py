@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from headway.errors import InputError
+from headway.pipelines.cutting import Part, joined
 from headway.pipelines.options import option
-from headway.pipelines.text2text_generation import Text2TextGenerationPipeline
+from headway.pipelines.partwise import PartwisePipeline
 from headway.pipelines.writing import WritingOptions
 
 
@@ -20,12 +21,15 @@ class TranslationOptions(WritingOptions):
     tgt_lang: str | None = option(None, "the language to translate into", str)
 
 
-class TranslationPipeline(Text2TextGenerationPipeline):
+class TranslationPipeline(PartwisePipeline):
     """Translations: ``{"translation_text"}``, shaped as those of text2text-generation are.
 
     The task may name the languages: ``translation_en_to_de``. Models whose vocabulary has tokens of languages (mBART,
     M2M-100, NLLB) are told by them, T5 by the prefix that its config has for the two. With models of one pair, and
     those that read the language in the text (Marian's ``>>fr<<``), nothing is to be said.
+
+    A text that is too long for the model is translated part by part; what stood between the parts, such as a new
+    paragraph, stands between their translations.
     """
 
     task = "translation"
@@ -50,6 +54,9 @@ class TranslationPipeline(Text2TextGenerationPipeline):
             return super().tokens(texts, options)
         finally:
             self.tokenizer.src_lang = before
+
+    def join(self, texts: Sequence[str], parts: Sequence[Part]) -> str:
+        return joined(texts, parts)
 
     def _into(self, options: Any) -> dict[str, int]:
         """How the decoder is told the language to write."""

@@ -101,15 +101,21 @@ class WritingPipeline(TextPipeline):
         """What the checkpoint says of the task."""
         return {}
 
-    def write(self, rows: Sequence[Row], options: Any, settings: GenerationConfig) -> list[list[list[int]]]:
-        """The ids that the model writes after each row, ``num_return_sequences`` times."""
+    def write(
+        self, rows: Sequence[Row], options: Any, settings: GenerationConfig, owners: Sequence[int]
+    ) -> list[list[list[int]]]:
+        """The ids that the model writes after each row, ``num_return_sequences`` times.
+
+        ``owners`` are the numbers of the inputs that rows are of, by which the caller's arguments go.
+        """
         resolved = settings.resolved()
         news = [self._room(row, options, resolved) for row in rows]
         found: list[list[list[int]]] = [[] for _ in rows]
         for new in dict.fromkeys(news):
             places = [place for place, its in enumerate(news) if its == new]
             said = settings if new is None else settings.updated({"max_new_tokens": new})
-            texts = self._generate([rows[place] for place in places], said, _of(places, options.arguments), options)
+            given = _of([owners[place] for place in places], options.arguments)
+            texts = self._generate([rows[place] for place in places], said, given, options)
             for number, place in enumerate(places):
                 count = len(texts) // len(places)
                 found[place] = texts[count * number : count * (number + 1)]
@@ -151,7 +157,9 @@ class WritingPipeline(TextPipeline):
             if options.batch_size is not None:
                 longest = max(len(row) for row in rows) + (settings.max_new_tokens or settings.max_length or 0)
                 tokens = min(tokens, options.batch_size * longest)
-            ids = self.model.generate([row.ids.tolist() for row in rows], **arguments, tokens=tokens)
+            ids = self.model.generate(
+                [row.ids.tolist() for row in rows], **arguments, tokens=tokens, progress=options.progress
+            )
         return [text[start:].tolist() for text, start in zip(ids, begun, strict=True)]
 
     def decode(self, ids: Sequence[int], options: Any) -> str:
@@ -177,12 +185,12 @@ def _copies(settings: GenerationConfig) -> int:
     return settings.num_return_sequences or 1
 
 
-def _of(places: Sequence[int], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments besides the config for the prompts at ``places`` of all."""
+def _of(owners: Sequence[int], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments besides the config for prompts of the inputs ``owners``."""
     found = {name: value for name, value in arguments.items() if name in CALLABLES and name != "generation_config"}
     allowed, grammar = found.get("prefix_allowed_tokens_fn"), found.get("grammar")
     if allowed is not None:
-        found["prefix_allowed_tokens_fn"] = lambda row, ids: allowed(places[row], ids)
+        found["prefix_allowed_tokens_fn"] = lambda row, ids: allowed(owners[row], ids)
     if isinstance(grammar, list):
-        found["grammar"] = [grammar[place] for place in places]
+        found["grammar"] = [grammar[owner] for owner in owners]
     return found

@@ -9,23 +9,22 @@ from typing import Any
 import numpy as np
 
 from headway.errors import InputError
+from headway.pipelines.candidates import CandidateOptions, CandidatePipeline
 from headway.pipelines.groups import GroupPipeline
 from headway.pipelines.options import option
+from headway.pipelines.scores import softmax
 from headway.pipelines.text import TextOptions, shown
-from headway.pipelines.text_classification import softmax
 from headway.pipelines.windows import Array
 
 
 @dataclass(frozen=True, kw_only=True)
-class ZeroShotClassificationOptions(TextOptions):
-    """The labels, and how they are asked for."""
+class ZeroShotClassificationOptions(CandidateOptions, TextOptions):
+    """Whether labels exclude each other."""
 
-    candidate_labels: str | Sequence[str] | None = option(None, "a label that comes into question", list)
-    hypothesis_template: str = option("This example is {}.", "a sentence with {} where a label goes", str)
     multi_label: bool = option(False, "several labels may be true, so each is judged by itself", bool)
 
 
-class ZeroShotClassificationPipeline(GroupPipeline):
+class ZeroShotClassificationPipeline(CandidatePipeline, GroupPipeline):
     """Labels of one's own, judged by a model of entailment (Yin et al. 2019, arXiv:1909.00161).
 
     The answer is ``{"sequence", "labels", "scores"}``, the labels best first. Scores are shares among the labels, or
@@ -38,28 +37,14 @@ class ZeroShotClassificationPipeline(GroupPipeline):
     Options = ZeroShotClassificationOptions
     told_by_head = False
 
-    def __call__(self, inputs: Any, candidate_labels: str | Sequence[str] | None = None, **options: Any) -> Any:
-        """Judge labels.
-
-        Args:
-            inputs: a text, a list of them, or any other iterable.
-            candidate_labels: the labels, in place of the pipeline's own.
-            **options: in place of the pipeline's own.
-        """
-        said = {} if candidate_labels is None else {"candidate_labels": candidate_labels}
-        return super().__call__(inputs, **said, **options)
-
     def group(self, item: Any, options: Any) -> list[tuple[str, str]]:
         if not isinstance(item, str):
             raise InputError(f"{self.task} takes a text, not {shown(item)}.")
-        template = options.hypothesis_template
-        if "{}" not in template:
-            raise InputError(f"hypothesis_template={template!r} has no {{}}, where a label is to go.")
-        return [(item, template.format(label)) for label in _labels(options)]
+        return [(item, hypothesis) for hypothesis in options.hypotheses]
 
     def decide(self, item: Any, logits: Sequence[Array], options: Any) -> dict[str, Any]:
         entails, contradicts = self._entailment()
-        rows, labels = np.stack(logits), _labels(options)
+        rows, labels = np.stack(logits), options.labels
         if options.multi_label or len(labels) == 1:
             scores = softmax(rows[:, [contradicts, entails]])[:, 1]
         else:
@@ -86,12 +71,3 @@ class ZeroShotClassificationPipeline(GroupPipeline):
         named = [number for number in others if names[number].startswith(("contra", "not"))]
         # Where none says so by its name, it is the first or the last, as the field has it.
         return entails, named[0] if named else others[-1] if entails == 0 else others[0]
-
-
-def _labels(options: Any) -> list[str]:
-    given = options.candidate_labels
-    labels = [label.strip() for label in given.split(",")] if isinstance(given, str) else list(given or ())
-    labels = [label for label in labels if label]
-    if not labels:
-        raise InputError("zero-shot-classification needs candidate_labels, a list or a text with commas.")
-    return labels

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from headway.config import take_source_keywords
-from headway.errors import CheckpointError, ConfigError, InputError, MissingExtraError, did_you_mean
+from headway.errors import CheckpointError, ConfigError, InputError, did_you_mean
 from headway.io.atomic import atomic_folder, write_file
 from headway.io.hub import locate
 from headway.outputs import ModelOutput
+from headway.processing.opening import opened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -86,9 +88,7 @@ class ImageProcessor:
             values = (source.read_json("processor_config.json") or {}).get("image_processor")
         if values is None:
             raise CheckpointError(f"{source.name!r} has no {FILE_NAME}: searched {source.where}.")
-        for name in kwargs:
-            if name not in DEFAULTS and name not in values:
-                raise InputError(f"ImageProcessor has no setting {name!r}.{did_you_mean(name, DEFAULTS)}")
+        _check(kwargs, values)
         return cls(**{**values, **kwargs})
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
@@ -96,24 +96,27 @@ class ImageProcessor:
         with atomic_folder(Path(save_directory)) as folder:
             write_file(folder / FILE_NAME, (json.dumps(self.settings, indent=2, sort_keys=True) + "\n").encode())
 
-    def __call__(self, images: Any, return_tensors: str = "pt") -> Images:
+    def __call__(self, images: Any, return_tensors: str = "pt", **settings: Any) -> Images:
         """Prepare one image or a list of them.
 
         Args:
-            images: each a PIL image, the path of a file, or an array or tensor of bytes, ``[height, width]``,
-                ``[height, width, channels]`` or ``[channels, height, width]``.
+            images: each as ``processing.opening.opened`` takes it: a PIL image, a path, a URL, an array of bytes.
             return_tensors: "pt" or "np".
+            **settings: in place of its own, for this call.
 
         Raises:
-            InputError: something else, or ``return_tensors`` is unknown.
+            InputError: something else, or ``return_tensors`` or a setting is unknown.
             MissingExtraError: Pillow is not installed.
         """
+        if settings:
+            _check(settings, self.settings)
+            return type(self)(**{**self.settings, **settings})(images, return_tensors)
         if return_tensors not in ("pt", "np"):
             raise InputError(f"return_tensors={return_tensors!r} is unknown; use 'pt' or 'np'.")
         given = list(images) if isinstance(images, list | tuple) else [images]
         if not given:
             raise InputError("There is no image; give one or more.")
-        pixels = np.stack([self._pixels(_opened(image, len(self.mean))) for image in given])
+        pixels = np.stack([self._pixels(opened(image)) for image in given])
         if return_tensors == "np":
             return Images(pixel_values=pixels)
         import torch
@@ -122,6 +125,7 @@ class ImageProcessor:
 
     def _pixels(self, image: Image) -> np.ndarray[Any, Any]:
         """``[channels, height, width]`` float32."""
+        image = image.convert("L" if len(self.mean) == 1 else "RGB")
         if self.do_resize:
             height, width = _resized(self.size, image)
             image = image.resize((width, height), self.resample)
@@ -137,6 +141,12 @@ class ImageProcessor:
 AutoImageProcessor = ImageProcessor
 
 Size = dict[str, int]
+
+
+def _check(settings: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name in settings:
+        if name not in DEFAULTS and name not in known:
+            raise InputError(f"ImageProcessor has no setting {name!r}.{did_you_mean(name, DEFAULTS)}")
 
 
 def _size(name: str, given: Any, is_shorter_side: bool) -> Size:
@@ -169,32 +179,3 @@ def _cropped(image: Image, height: int, width: int) -> Image:
     """The middle of ``image``, with black around it where it is smaller."""
     left, top = (image.width - width) // 2, (image.height - height) // 2
     return image.crop((left, top, left + width, top + height))
-
-
-def _opened(given: Any, channels: int) -> Image:
-    """An image with ``channels`` channels."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise MissingExtraError("Images need Pillow: pip install headway[vision].") from None
-    if isinstance(given, str | os.PathLike):
-        try:
-            given = Image.open(given)
-        except OSError as error:
-            raise InputError(f"{os.fspath(given)!r} cannot be read as an image: {error}.") from None
-    if not isinstance(given, Image.Image):
-        given = Image.fromarray(_bytes(given))
-    return given.convert("L" if channels == 1 else "RGB")
-
-
-def _bytes(given: Any) -> np.ndarray[Any, Any]:
-    """An array as Pillow takes it: ``[height, width]`` or ``[height, width, 3]`` uint8."""
-    array = np.asarray(given)
-    if array.dtype != np.uint8 or array.ndim not in (2, 3):
-        raise InputError(
-            "Expected an image, the path of one, or bytes of shape [height, width, channels], got "
-            f"{array.dtype} of shape {list(array.shape)}."
-        )
-    if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
-        array = array.transpose(1, 2, 0)
-    return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array

@@ -1,0 +1,50 @@
+"""How much of its log headway shows."""
+
+from __future__ import annotations
+
+import logging
+
+from headway.errors import InputError, did_you_mean
+
+LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error", "critical")}
+
+
+def set_verbosity(level: int | str) -> None:
+    """Let the logger ``headway`` pass on records of ``level`` and above.
+
+    What a program does with them is for its logging to say; where it has set up none, they are printed on stderr.
+
+    Raises:
+        InputError: there is no such level.
+    """
+    if level not in (*LEVELS, *LEVELS.values()):
+        raise InputError(f"{level!r} is no level of a log.{did_you_mean(str(level), LEVELS)} Use {', '.join(LEVELS)}.")
+    logger = logging.getLogger("headway")
+    logger.setLevel(LEVELS[level] if isinstance(level, str) else level)
+    if logger.level < logging.WARNING and not logger.hasHandlers():  # Python shows warnings by itself, and no less
+        logger.addHandler(logging.StreamHandler())
+
+
+def get_verbosity() -> int:
+    """The level from which on records are passed on."""
+    return logging.getLogger("headway").getEffectiveLevel()
+
+
+def set_verbosity_debug() -> None:
+    """Show everything."""
+    set_verbosity("debug")
+
+
+def set_verbosity_info() -> None:
+    """Show what is done as well."""
+    set_verbosity("info")
+
+
+def set_verbosity_warning() -> None:
+    """Show warnings and errors, as by default."""
+    set_verbosity("warning")
+
+
+def set_verbosity_error() -> None:
+    """Show errors alone."""
+    set_verbosity("error")
