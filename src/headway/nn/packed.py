@@ -79,11 +79,11 @@ class Packed:
 
     def _stands(self) -> bool:
         """Are the weights what they were? Else what was made of them goes."""
-        weight: Any
         if self._marks is not None:
             for layer, (weight, version, place, probe, numbers) in zip(self.layers, self._marks, strict=True):
+                held: Any = layer._parameters.get("weight")
                 if (
-                    layer._parameters.get("weight") is not weight
+                    held is not weight
                     or weight._version != version
                     or weight.data_ptr() != place
                     or probe.tobytes() != numbers
