@@ -42,9 +42,9 @@ T5_SMALL = {"d_model": 512, "d_ff": 2048, "num_layers": 6, "num_heads": 8, "voca
 def pair(kind: str, config: Any, auto: str, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
     """headway's model and the peer's, of the same random weights, with no end of sequence."""
     torch.manual_seed(0)
-    theirs = getattr(transformers, kind)(config).to(dtype).eval()
     with tempfile.TemporaryDirectory() as folder:
-        theirs.save_pretrained(folder)
+        getattr(transformers, kind)(config).to(dtype).save_pretrained(folder)
+        theirs = getattr(transformers, auto).from_pretrained(folder, dtype=dtype)
         ours = getattr(headway, auto).from_pretrained(folder, dtype=dtype)
     special = {"pad_token_id": 0, "decoder_start_token_id": 0, "bos_token_id": 0}
     theirs.generation_config = transformers.GenerationConfig(**special)
@@ -74,8 +74,9 @@ def main() -> None:
     gpt2 = pair("GPT2LMHeadModel", transformers.GPT2Config(), "AutoModelForCausalLM")
     compare("GPT-2 124M fp32, prompt 32, batch 1", gpt2, 1, 32, 64, 3)
     compare("GPT-2 124M fp32, prompt 32, batch 8", gpt2, 8, 32, 64, 3)
-    gpt2 = tuple(model.bfloat16() for model in gpt2)
+    gpt2 = pair("GPT2LMHeadModel", transformers.GPT2Config(), "AutoModelForCausalLM", torch.bfloat16)
     compare("GPT-2 124M bf16, prompt 32, batch 1", gpt2, 1, 32, 64, 3)
+    compare("GPT-2 124M bf16, prompt 32, batch 8", gpt2, 8, 32, 64, 3)
     t5 = pair("T5ForConditionalGeneration", transformers.T5Config(**T5_SMALL), "AutoModelForSeq2SeqLM")
     for batch in (1, 8):
         compare(f"T5-small fp32, prompt 64, greedy, batch {batch}", t5, batch, 64, 64, 3)

@@ -142,6 +142,7 @@ class PreTrainedModel(Adaptable, nn.Module):
 
     @classmethod
     @collection_paused()
+    @torch.inference_mode(False)  # a model outlives the pass, and may be trained
     def from_pretrained(
         cls,
         pretrained_model_name_or_path: str | os.PathLike[str],

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from headway.nn.packed import MappedFiles, Packed
+
 # Bytes of linear weights up to which a model's are laid out anew: a copy of so little costs next to nothing.
 SMALL = 128 << 20
 
@@ -19,12 +21,21 @@ SMALL = 128 << 20
 class Linear(nn.Linear):
     """``x @ weight.T + bias`` over the last axis."""
 
+    packed: Packed | None
+
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         # Past nn.Linear and nn.Module.__setattr__: half of the modules of a model are these.
         nn.Module.__init__(self)
-        self.__dict__.update(in_features=in_features, out_features=out_features)
+        self.__dict__.update(in_features=in_features, out_features=out_features, packed=None)
         self._parameters["weight"] = nn.Parameter(torch.empty(out_features, in_features))
         self._parameters["bias"] = nn.Parameter(torch.empty(out_features)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.packed is not None and not torch.is_grad_enabled():
+            found = self.packed.product(x)
+            if found is not None:
+                return found
+        return F.linear(x, self.weight, self.bias)
 
 
 class Embedding(nn.Embedding):
@@ -34,31 +45,16 @@ class Embedding(nn.Embedding):
         """Leave the weights as they are."""
 
 
-class Joint:
-    """Linear layers over the same input whose weights lie side by side, so that one product does for all of them.
-
-    The layers keep their parameters, as views of the joint memory: what changes them in place changes both.
-    """
+class Siblings:
+    """Linear layers over the same input, for which one product may do."""
 
     def __init__(self, layers: Mapping[str, Linear]) -> None:
         self.layers = dict(layers)
         self.widths = [layer.out_features for layer in layers.values()]
-        self.weight = torch.cat([layer.weight.data for layer in layers.values()]).t().contiguous().t()
-        biases = [layer.bias.data for layer in layers.values() if layer.bias is not None]
-        self.bias = torch.cat(biases) if biases else None
-        for layer, weight in zip(layers.values(), self.weight.split(self.widths), strict=True):
-            layer.weight.data = weight
-        if self.bias is not None:
-            for layer, bias in zip(layers.values(), self.bias.split(self.widths), strict=True):
-                layer.bias.data = bias
         self._places = []
         for name, layer in layers.items():
             bias_at = 0 if layer.bias is None else layer.bias.data_ptr()
             self._places.append((name, layer, layer._parameters, layer.weight.data_ptr(), bias_at))
-
-    def __reduce__(self) -> Any:
-        """A copy lays its own layers side by side."""
-        return (Joint, (self.layers,))
 
     def stands(self, owner: nn.Module) -> bool:
         """Is every layer still the owner's, its parameters where they were, and nobody looking on through hooks?"""
@@ -76,14 +72,61 @@ class Joint:
                 return False
         return True
 
+    def product(self, x: Tensor) -> Tensor | None:
+        """The outputs side by side, or None where the layers are to compute them themselves."""
+        raise NotImplementedError
+
+
+class Joint(Siblings):
+    """Layers whose weights lie side by side, which they keep as views of the joint memory.
+
+    What changes them in place changes both.
+    """
+
+    def __init__(self, layers: Mapping[str, Linear]) -> None:
+        self.weight = torch.cat([layer.weight.data for layer in layers.values()]).t().contiguous().t()
+        biases = [layer.bias.data for layer in layers.values() if layer.bias is not None]
+        self.bias = torch.cat(biases) if biases else None
+        widths = [layer.out_features for layer in layers.values()]
+        for layer, weight in zip(layers.values(), self.weight.split(widths), strict=True):
+            layer.weight.data = weight
+        if self.bias is not None:
+            for layer, bias in zip(layers.values(), self.bias.split(widths), strict=True):
+                layer.bias.data = bias
+        super().__init__(layers)
+
+    def __reduce__(self) -> Any:
+        """A copy lays its own layers side by side."""
+        return (Joint, (self.layers,))
+
+    def product(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+class PackedSiblings(Siblings):
+    """Layers whose weights are brought into a kernel's order side by side."""
+
+    def __init__(self, layers: Mapping[str, Linear]) -> None:
+        super().__init__(layers)
+        self._packed = Packed(list(layers.values()))
+
+    def __reduce__(self) -> Any:
+        """There is none of a copy, as of ``Packed``."""
+        return (type(None), ())
+
+    def product(self, x: Tensor) -> Tensor | None:
+        return self._packed.product(x)
+
 
 def side_by_side(owner: nn.Module, x: Tensor) -> Sequence[Tensor]:
     """The outputs of the owner's ``siblings``, its linear layers over ``x``; in one product where that is possible."""
-    joint: Joint | None = owner.joint  # type: ignore[assignment]
-    if joint is None or torch.is_grad_enabled() or not joint.stands(owner):
-        modules: Any = owner._modules
-        return [modules[name](x) for name in owner.siblings]  # type: ignore[union-attr]
-    return torch.split_with_sizes(F.linear(x, joint.weight, joint.bias), joint.widths, -1)
+    joint: Siblings | None = owner.joint  # type: ignore[assignment]
+    if joint is not None and not torch.is_grad_enabled() and joint.stands(owner):
+        found = joint.product(x)
+        if found is not None:
+            return torch.split_with_sizes(found, joint.widths, -1)
+    modules: Any = owner._modules
+    return [modules[name](x) for name in owner.siblings]  # type: ignore[union-attr]
 
 
 @torch.no_grad()
@@ -102,23 +145,32 @@ def lay_back(model: nn.Module) -> None:
 
 @torch.no_grad()
 def lay_out(model: nn.Module) -> None:
-    """Lay the weights of a small model's linear layers out as ``[in, out]`` in memory; their shape stays ``[out, in]``.
+    """Prepare the linear layers of a model for fast products on a CPU; parameters keep their values and shapes.
 
-    A product of few rows then reads memory in order: the same bits, in 0.4 to 0.9 of the time at 16 rows. Layers that a
-    module names as ``siblings`` come to lie side by side. Larger models keep their weights where they are, in the
-    mapped file.
+    The weights of a small model come to lie as ``[in, out]`` in memory, their shape stays ``[out, in]``: a product of
+    few rows then reads memory in order, the same bits in 0.4 to 0.9 of the time at 16 rows. Larger models keep their
+    weights where they are, in the mapped file, until a layer is run and its weight is packed. Layers that a module
+    names as ``siblings`` become one product.
     """
     modules = list(model.modules())
     layers = {id(m.weight): m for m in modules if isinstance(m, Linear)}
-    if sum(layer.weight.nbytes for layer in layers.values()) > SMALL:
-        return
+    small = sum(layer.weight.nbytes for layer in layers.values()) <= SMALL
     tables = {id(m.weight) for m in modules if isinstance(m, Embedding)}
+    files = MappedFiles()
     for key, layer in layers.items():
-        # A table that is tied to a linear layer is read by rows.
-        if key not in tables and layer.weight.device.type == "cpu":
-            layer.weight.data = layer.weight.data.t().contiguous().t()
+        if small:
+            # A table that is tied to a linear layer is read by rows.
+            if key not in tables and layer.weight.device.type == "cpu":
+                layer.weight.data = layer.weight.data.t().contiguous().t()
+        elif files.can_pack(layer.weight):
+            layer.packed = Packed([layer])
     for module in modules:
-        siblings = {name: module._modules[name] for name in getattr(module, "siblings", ())}
-        linear = all(isinstance(m, Linear) and m.weight.device.type == "cpu" for m in siblings.values())
-        if linear and len({m.bias is None for m in siblings.values()}) == 1:  # type: ignore[union-attr]
-            module.joint = Joint(siblings)  # type: ignore[arg-type, assignment]
+        siblings: Any = {name: module._modules[name] for name in getattr(module, "siblings", ())}
+        if not siblings or not all(isinstance(m, Linear) and m.weight.device.type == "cpu" for m in siblings.values()):
+            continue
+        if len({m.bias is None for m in siblings.values()}) > 1:
+            continue
+        if small:
+            module.joint = Joint(siblings)  # type: ignore[assignment]
+        elif all(m.packed for m in siblings.values()) and len({m.weight.dtype for m in siblings.values()}) == 1:
+            module.joint = PackedSiblings(siblings)  # type: ignore[assignment]

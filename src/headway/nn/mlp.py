@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from headway import spec
 from headway.nn.activations import activation
 from headway.nn.builders import build, builds
-from headway.nn.linear import Joint, Linear, side_by_side
+from headway.nn.linear import Linear, Siblings, side_by_side
 from headway.nn.run import Run
 
 
@@ -41,7 +41,7 @@ class Gated(nn.Module):
 
     def __init__(self, mlp: spec.GatedMlp | spec.ClampedGatedMlp, width: int) -> None:
         super().__init__()
-        self.joint: Joint | None = None
+        self.joint: Siblings | None = None
         self.gate = Linear(width, mlp.width, mlp.bias)
         self.up = Linear(width, mlp.width, mlp.bias)
         self.down = Linear(mlp.width, width, mlp.bias)

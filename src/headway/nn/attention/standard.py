@@ -13,7 +13,7 @@ from headway.nn.attention.attend import attend, attend_memory
 from headway.nn.attention.mask import Rule
 from headway.nn.builders import build, builds
 from headway.nn.kernels import Scoring
-from headway.nn.linear import Joint, Linear, side_by_side
+from headway.nn.linear import Linear, Siblings, side_by_side
 from headway.nn.positions.rotary import rotate
 from headway.nn.run import Run
 
@@ -46,7 +46,7 @@ class Attention(nn.Module):
         self.k = Linear(width, kv_inner, key_bias)
         self.v = Linear(width, kv_inner, attention.bias)
         self.o = Linear(inner, width, out_bias)
-        self.joint: Joint | None = None
+        self.joint: Siblings | None = None
         self.split = (-1, head_width)
         scale = head_width**-0.5 if attention.scale is None else attention.scale
         self.scoring = Scoring(scale, attention.softcap)

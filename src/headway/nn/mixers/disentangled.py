@@ -13,7 +13,7 @@ from headway.nn.attention.mask import Rule
 from headway.nn.batch import Batch
 from headway.nn.builders import build, builds
 from headway.nn.kernels import Scoring
-from headway.nn.linear import Embedding, Joint, Linear, side_by_side
+from headway.nn.linear import Embedding, Linear, Siblings, side_by_side
 from headway.nn.run import Run
 
 
@@ -76,7 +76,7 @@ class Disentangled(nn.Module):
         separate = mixer.separate
         self.position_k = Linear(width, width, mixer.key_bias) if separate and mixer.content_to_position else None
         self.position_q = Linear(width, width) if separate and mixer.position_to_content else None
-        self.joint: Joint | None = None
+        self.joint: Siblings | None = None
         self.split = (-1, head_width)
         self.mixer = mixer
         self.scale = (head_width * (1 + mixer.content_to_position + mixer.position_to_content)) ** -0.5

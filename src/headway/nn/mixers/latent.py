@@ -12,7 +12,7 @@ from headway.nn.attention.attend import attend
 from headway.nn.attention.mask import Rule
 from headway.nn.builders import build, builds
 from headway.nn.kernels import Scoring
-from headway.nn.linear import Joint, Linear, side_by_side
+from headway.nn.linear import Linear, Siblings, side_by_side
 from headway.nn.positions.rotary import rotate
 from headway.nn.run import Run
 
@@ -43,7 +43,7 @@ class LatentAttention(nn.Module):
         self.kv_norm = build(mixer.norm, mixer.rank)
         self.kv_b = Linear(mixer.rank, mixer.heads * (mixer.key_width + mixer.value_width), bias=False)
         self.o = Linear(mixer.heads * mixer.value_width, width, mixer.bias)
-        self.joint: Joint | None = None
+        self.joint: Siblings | None = None
         self.mixer = mixer
         self.widths = (mixer.key_width, mixer.value_width)
         self.scoring = Scoring(_scale(mixer))
