@@ -178,10 +178,10 @@ def _family_class(name: str) -> Any:
     configs = {family.config.__name__: family.config for family in families().values()}
     if name in configs:
         return configs[name]
-    from headway.onnx.config import find_onnx_config
-
-    if (graphs := find_onnx_config(name)) is not None:
-        return graphs
+    if name.endswith("OnnxConfig"):
+        graphs = importlib.import_module("headway.onnx.config").find_onnx_config(name)
+        if graphs is not None:
+            return graphs
     from headway.models.assemble import model_class
     from headway.models.classes import class_names, find_class
 

@@ -8,8 +8,16 @@ import click
 
 from headway.cli.show import as_json
 
+EXAMPLES = """
+\b
+Examples:
+  headway export bert-base-uncased -o onnx/bert --task masked-lm
+  headway export gpt2 -o onnx/gpt2 --with-past
+  headway export ./my-model -o onnx/mine --json
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("model")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder to write to.")
 @click.option("--task", help="The head, as `headway families` names it; by default the one that was saved.")
