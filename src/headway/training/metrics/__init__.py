@@ -3,8 +3,16 @@
 What they keep does not grow with the number of examples (but for ``Spearman``), so evaluation holds no logits.
 """
 
-from headway.training.metrics.base import Metric
-from headway.training.metrics.classification import F1, Accuracy, MatthewsCorrelation, accuracy, f1, matthews
+from headway.training.metrics.base import Joint, Metric
+from headway.training.metrics.classification import (
+    F1,
+    Accuracy,
+    MatthewsCorrelation,
+    MultiLabelF1,
+    accuracy,
+    f1,
+    matthews,
+)
 from headway.training.metrics.correlation import Pearson, Spearman, pearson, spearman
 from headway.training.metrics.entities import EntityF1, entities
 from headway.training.metrics.perplexity import Perplexity
@@ -16,8 +24,10 @@ __all__ = [
     "F1",
     "Accuracy",
     "EntityF1",
+    "Joint",
     "MatthewsCorrelation",
     "Metric",
+    "MultiLabelF1",
     "Pearson",
     "Perplexity",
     "Rouge",

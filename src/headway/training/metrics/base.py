@@ -31,6 +31,20 @@ class Metric(ABC):
         return self.value()
 
 
+class Joint(Metric):
+    """Several metrics as one, with the numbers of all of them."""
+
+    def __init__(self, *metrics: Metric) -> None:
+        self.metrics = metrics
+
+    def add(self, predictions: Any, references: Any) -> None:
+        for metric in self.metrics:
+            metric.add(predictions, references)
+
+    def value(self) -> dict[str, float]:
+        return {name: value for metric in self.metrics for name, value in metric.value().items()}
+
+
 def as_array(values: Any) -> NDArray[Any]:
     """Lists, arrays and tensors on any device as an array."""
     if hasattr(values, "detach"):

@@ -6,8 +6,11 @@ import math
 from collections import Counter
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headway.errors import InputError, did_you_mean
-from headway.training.metrics.base import Metric, labels_of, share
+from headway.training.metrics.base import Metric, as_array, labels_of, share
 
 AVERAGES = ("binary", "micro", "macro", "weighted")
 
@@ -81,6 +84,37 @@ class F1(_Labels):
 
     def _of(self, label: int) -> tuple[float, ...]:
         return _scores(self._right[label], self._told[label], self._true[label])
+
+
+class MultiLabelF1(Metric):
+    """F1 where a row has any number of labels, and the share of rows whose labels are all right.
+
+    ``add`` takes logits ``[rows, labels]``, of which those above 0 count as told, and labels of 0 and 1 in that shape.
+    "f1" is that of all labels' counts together, "macro_f1" the mean over the labels that were told or true.
+    """
+
+    def __init__(self) -> None:
+        self._counts: NDArray[np.int64] = np.zeros((3, 0), dtype=np.int64)
+        self._right = self._rows = 0
+
+    def add(self, predictions: Any, references: Any) -> None:
+        told, true = as_array(predictions) > 0, as_array(references) > 0.5
+        if told.shape != true.shape or told.ndim != 2:
+            raise InputError(
+                f"Predictions of shape {list(told.shape)} and references of shape {list(true.shape)} must both have a "
+                "column for each label."
+            )
+        counts = np.stack([(told & true).sum(0), told.sum(0), true.sum(0)])
+        self._counts = self._counts + counts if self._counts.size else counts
+        self._right += int((told == true).all(1).sum())
+        self._rows += len(true)
+
+    def value(self) -> dict[str, float]:
+        if not self._rows:
+            return dict.fromkeys(("precision", "recall", "f1", "macro_f1", "accuracy"), math.nan)
+        found = dict(zip(("precision", "recall", "f1"), _scores(*self._counts.sum(1).tolist()), strict=True))
+        each = [_scores(*counts)[2] for counts in self._counts.T.tolist() if counts[1] + counts[2]]
+        return {**found, "macro_f1": share(sum(each), len(each)), "accuracy": self._right / self._rows}
 
 
 def _scores(right: int, told: int, true: int) -> tuple[float, ...]:
