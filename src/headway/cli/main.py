@@ -18,6 +18,7 @@ from headway.errors import HeadwayError, did_you_mean
 # Commands by name: the module that holds each, and its line in the list, so that the list imports none of them.
 COMMANDS = {
     "run": ("headway.cli.run", "Run a task on texts or images."),
+    "train": ("headway.cli.train", "Train a checkpoint for a task on your data."),
     "attention": ("headway.cli.attention", "Draw what a model attends to in a text."),
     "inspect": ("headway.cli.inspect", "Show what a checkpoint is, before anything is downloaded."),
     "compare": ("headway.cli.compare", "Do two checkpoints give the same outputs?"),
@@ -39,6 +40,7 @@ Examples:
   headway run question-answering --question "Where does Wolfgang live?" --file letter.txt
   headway run image-classification --model google/vit-base-patch16-224 photo.jpg
   headway run fill-mask --model bert-base-uncased --json "The capital of France is [MASK]."
+  headway train text-classification --model bert-base-uncased --train reviews.csv -o reviews
   cat reviews.txt | headway run text-classification --jsonl > labels.jsonl
   headway inspect bert-base-uncased
   headway chat some/model

@@ -80,10 +80,11 @@ class TrainJob:
         columns = {f"{role.role}_column": role.role for role in kind.roles}
         options = {one.name: str(one.type) for one in fields(kind.Options)}
         known = [*OWN, *columns, *options, *ARGUMENTS, *SHORT]
-        found: dict[str, dict[str, Any]] = {"own": {}, "columns": {}, "options": {}, "arguments": {}}
+        own: dict[str, Any] = {}
+        found: dict[str, Any] = {"columns": {}, "options": {}, "arguments": {}}
         for name, value in settings.items():
             if name in OWN:
-                found["own"][name] = value
+                own[name] = value
             elif name in columns:
                 found["columns"][columns[name]] = str(value)
             elif name in options:
@@ -95,7 +96,6 @@ class TrainJob:
                 found["arguments"][full] = fitting(value, ARGUMENTS.get(full, "str"))
             else:
                 raise ConfigError(f"{kind.name} knows no setting {name!r}.{did_you_mean(name, known)}")
-        own = found.pop("own")
         return cls(**own, **found)
 
     @classmethod
@@ -222,8 +222,8 @@ class Prepared:
             metrics={name: float(value) for name, value in without_speed(report.metrics).items()},
             arguments=chosen_arguments(self.trainer.args),
             usage=task.usage(folder),
-            limits=f"The numbers were measured on {len(self.rows)} rows, {held}; on texts of another kind the model may "
-            "do worse. report.html shows what it gets wrong.",
+            limits=f"The numbers were measured on {len(self.rows)} rows, {held}; on other data it may do worse. "
+            "report.html shows what it gets wrong.",
         )
 
 

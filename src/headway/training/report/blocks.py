@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +25,24 @@ class Block(ABC):
     """A part of a report, under a heading."""
 
     title: str
+    # May it stand beside others?
+    narrow: bool = False
 
     @abstractmethod
     def html(self) -> str:
         """The block without its heading."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a model said, and whether it is right."""
+
+    text: str
+    right: bool
+
+    def html(self) -> str:
+        """The text, with a cross where it is wrong."""
+        return escape(self.text) if self.right else f'<span class="hw-bad">✗ {escape(self.text)}</span>'
 
 
 @dataclass(frozen=True)
@@ -52,19 +67,18 @@ class Table(Block):
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     note: str = ""
+    narrow: bool = False
 
     def html(self) -> str:
-        numeric = [
-            bool(self.rows) and all(isinstance(row[at], int | float) for row in self.rows)
-            for at in range(len(self.columns))
-        ]
-        classes = [' class="hw-number"' if one else "" for one in numeric]
+        columns = [column([row[at] for row in self.rows]) for at in range(len(self.columns))]
+        classes = [' class="hw-number"' if numeric else "" for numeric, _ in columns]
         head = "".join(
             f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(self.columns, classes, strict=True)
         )
+        lines = zip(*(cells for _, cells in columns), strict=True)
         body = "".join(
-            f"<tr>{''.join(f'<td{kind}>{cell(value)}</td>' for value, kind in zip(row, classes, strict=True))}</tr>"
-            for row in self.rows
+            f"<tr>{''.join(f'<td{kind}>{text}</td>' for text, kind in zip(line, classes, strict=True))}</tr>"
+            for line in lines
         )
         return noted(self.note) + scrolled(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
 
@@ -102,6 +116,7 @@ class Confusion(Block):
     title: str
     names: Sequence[str]
     counts: NDArray[np.int64]
+    narrow: bool = True
 
     def html(self) -> str:
         return self._matrix() if len(self.names) <= MOST_CLASSES else self._pairs()
@@ -145,7 +160,7 @@ def per_class(names: Sequence[str], counts: NDArray[np.int64]) -> Table:
     rows = [
         (name, *scores(int(right[at]), int(said[at]), int(true[at])), int(true[at])) for at, name in enumerate(names)
     ]
-    return Table("Classes", ("class", "precision", "recall", "F1", "rows"), rows)
+    return Table("Classes", ("class", "precision", "recall", "F1", "rows"), rows, narrow=True)
 
 
 def scores(right: int, said: int, true: int) -> tuple[float, float, float]:
@@ -155,15 +170,25 @@ def scores(right: int, said: int, true: int) -> tuple[float, float, float]:
 
 def cell(value: Any) -> str:
     """A value in HTML."""
-    if isinstance(value, Marked):
+    if isinstance(value, Marked | Told):
         return value.html()
     if isinstance(value, bool) or value is None:
         return escape(str(value))
     if isinstance(value, int | float):
-        return number(value) if value == value else "&ndash;"
+        return number(value) if math.isfinite(value) else escape("–" if math.isnan(value) else str(value))
     text = str(value)
     short = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
     return escape(short)
+
+
+def column(values: Sequence[Any]) -> tuple[bool, list[str]]:
+    """Is a column one of numbers, and its cells in HTML: those of one column have equally many decimals."""
+    numeric = bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    sizes = [abs(value) for value in values if math.isfinite(value)] if numeric else []
+    if all(size == int(size) for size in sizes) or max(sizes) >= 1000:
+        return numeric, [cell(value) for value in values]
+    decimals = 4 if max(sizes) < 10 else 2
+    return True, [f"{value:.{decimals}f}" if math.isfinite(value) else cell(value) for value in values]
 
 
 def noted(text: str) -> str:

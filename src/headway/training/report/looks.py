@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headway.training.evaluation import Prediction, Sink
 from headway.training.metrics.base import IGNORED, as_array
 from headway.training.metrics.entities import EntityF1
-from headway.training.report.blocks import Block, Confusion, Marked, Points, Table, per_class, scores
+from headway.training.report.blocks import Block, Confusion, Marked, Points, Table, Told, per_class, scores
 
 # Examples that a report shows.
 WORST = 20
@@ -72,16 +72,15 @@ class Classes(Look):
         counts = np.zeros((count, count), dtype=np.int64)
         known = [(true, said) for true, said in zip(self.true, self.said, strict=True) if true != IGNORED]
         np.add.at(counts, tuple(np.array(known, dtype=np.int64).reshape(-1, 2).T), 1)
-        rows = [
-            (shown(at), self.names[self.true[at]], self.names[self.said[at]], self.losses[at])
-            for at in self.worst()
-        ]
+        rows = [(shown(at), self.names[self.true[at]], self._told(at), self.losses[at]) for at in self.worst()]
         return [
             Confusion("Confusion", self.names, counts),
             per_class(self.names, counts),
             Table("Worst examples", ("text", "true", "predicted", "loss"), rows, "The rows with the highest loss."),
         ]
 
+    def _told(self, at: int) -> Told:
+        return Told(self.names[self.said[at]], self.said[at] == self.true[at])
 
     def worst(self) -> list[int]:
         """The rows with the highest loss."""
@@ -109,10 +108,11 @@ class Several(Look):
         sums = zip(self.names, both.sum(0).tolist(), said.sum(0).tolist(), true.sum(0).tolist(), strict=True)
         classes = [(name, *scores(right, told, real), real) for name, right, told, real in sums]
         rows = [
-            (shown(at), self._named(true[at]), self._named(said[at]), self.losses[at]) for at in worst(self.losses)
+            (shown(at), self._named(true[at]), Told(self._named(said[at]), bool((said[at] == true[at]).all())), loss)
+            for at, loss in ((at, self.losses[at]) for at in worst(self.losses))
         ]
         return [
-            Table("Labels", ("label", "precision", "recall", "F1", "rows"), classes),
+            Table("Labels", ("label", "precision", "recall", "F1", "rows"), classes, narrow=True),
             Table("Worst examples", ("text", "true", "predicted", "loss"), rows, "The rows with the highest loss."),
         ]
 
@@ -162,11 +162,11 @@ class Tags(Look):
     def blocks(self, shown: Shown) -> list[Block]:
         found = self.metric.value()
         kinds = [name.removesuffix("_f1") for name in found if name.endswith("_f1")]
-        types = [tuple([kind, *(found[f"{kind}_{score}"] for score in ("precision", "recall", "f1"))]) for kind in kinds]
+        types = [(kind, *(found[f"{kind}_{score}"] for score in ("precision", "recall", "f1"))) for kind in kinds]
         rows = [(self._marked(at, shown(at)), len(self.wrong[at]), self.losses[at]) for at in worst(self.losses)]
         note = "The rows with the highest loss; behind a marked word what the model said, then what is true."
         return [
-            Table("Entities", ("type", "precision", "recall", "F1"), types),
+            Table("Entities", ("type", "precision", "recall", "F1"), types, narrow=True),
             Table("Worst examples", ("words", "wrong", "loss"), rows, note),
         ]
 

@@ -28,4 +28,5 @@ def page(title: str, body: str) -> str:
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)}</title>"
     )
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body class="headway-page">{fragment(body)}</body></html>\n'
+    inside = f'<body class="headway-page">{fragment(body)}</body>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n{inside}</html>\n'

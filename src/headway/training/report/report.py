@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from headway.errors import CheckpointError
 from headway.io.atomic import write_file
 from headway.training.evaluation import evaluate, sink_for
-from headway.training.report.looks import Classes, Look, Looking, Numbers, Shown
 from headway.training.report.blocks import Block, Facts, Table, cell
 from headway.training.report.chart import Line, chart, number
 from headway.training.report.facts import chosen_arguments, duration, model_facts, rows_of, without_speed
+from headway.training.report.looks import Classes, Look, Looking, Numbers, Shown
 from headway.training.report.page import fragment, page
 
 if TYPE_CHECKING:
@@ -107,13 +107,16 @@ class TrainReport:
     def _repr_html_(self) -> str:
         return fragment(self._body())
 
-    # --- its parts -----------------------------------------------------------------------------------------------------
+    # --- its parts ---------------------------------------------------------------------------------------------------
 
     def _body(self) -> str:
         head = f'<header><h1>{escape(self.title)}</h1><p class="hw-lead">{escape(self.lead)}</p></header>'
-        parts = [("", self._numbers()), ("Training", self._curves()), *self._tables()]
-        body = "".join(section(title, content) for title, content in parts if content)
-        return f"{head}<main>{body}</main><footer>Made by headway.</footer>"
+        parts = [section("", self._numbers()), section("Training", self._curves())]
+        parts += [section("Evaluations", evaluations(self.history))]
+        parts += [section(block.title, block.html(), block.narrow) for block in self.blocks]
+        about = (Facts("Model and data", self.facts), Facts("Arguments", self.arguments))
+        parts += [section(block.title, block.html()) for block in about if block.facts]
+        return f"{head}<main>{''.join(parts)}</main><footer>Made by headway.</footer>"
 
     def _numbers(self) -> str:
         shown = {name: value for name, value in without_speed(self.metrics).items() if isinstance(value, int | float)}
@@ -123,30 +126,26 @@ class TrainReport:
         return f'<dl class="hw-numbers">{items}</dl>'
 
     def _curves(self) -> str:
-        losses = [Line("training", points(self.history, "loss")), Line("evaluation", points(self.history, "eval_loss"), True)]
+        losses = [
+            Line("training", points(self.history, "loss")),
+            Line("evaluation", points(self.history, "eval_loss"), True),
+        ]
         figures = [chart("Loss", losses)]
         figures += [chart(title, [Line(title, points(self.history, name))]) for title, name in _CHARTS]
         drawn = "".join(figures)
         return f'<div class="hw-charts">{drawn}</div>' if drawn else ""
 
-    def _tables(self) -> Iterable[tuple[str, str]]:
-        yield "Evaluations", evaluations(self.history)
-        for block in self.blocks:
-            yield block.title, block.html()
-        for title, facts in (("Model and data", self.facts), ("Arguments", self.arguments)):
-            yield title, Facts(title, facts).html() if facts else ""
 
-
-def section(title: str, content: str) -> str:
-    """A part of the page under its heading."""
-    return f"<section>{f'<h2>{escape(title)}</h2>' if title else ''}{content}</section>"
+def section(title: str, content: str, narrow: bool = False) -> str:
+    """A part of the page under its heading, the empty text where it has no content."""
+    heading = f"<h2>{escape(title)}</h2>" if title else ""
+    kind = ' class="hw-narrow"' if narrow else ""
+    return f"<section{kind}>{heading}{content}</section>" if content else ""
 
 
 def points(history: History, name: str) -> list[tuple[float, float]]:
     """The values of ``name`` by step."""
-    return [
-        (float(entry["step"]), float(entry[name])) for entry in history if isinstance(entry.get(name), int | float)
-    ]
+    return [(float(entry["step"]), float(entry[name])) for entry in history if isinstance(entry.get(name), int | float)]
 
 
 def evaluations(history: History) -> str:
@@ -156,7 +155,11 @@ def evaluations(history: History) -> str:
     if not rows:
         return ""
     cells = [
-        (int(entry["step"]), float(entry.get("epoch", 0.0)), *(float(without_speed(entry).get(n, "nan")) for n in names))
+        (
+            int(entry["step"]),
+            float(entry.get("epoch", 0.0)),
+            *(float(without_speed(entry).get(n, "nan")) for n in names),
+        )
         for entry in rows
     ]
     return Table("Evaluations", ("step", "epoch", *names), cells).html()

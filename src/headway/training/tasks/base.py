@@ -134,7 +134,9 @@ class Task:
 
     def usage(self, folder: str) -> str:
         """Python that runs the trained model."""
-        return f"from headway import pipeline\n\nrun = pipeline({self.name!r}, {folder!r})\nprint(run({self.example()}))"
+        return (
+            f"from headway import pipeline\n\nrun = pipeline({self.name!r}, {folder!r})\nprint(run({self.example()}))"
+        )
 
     def example(self) -> str:
         """Arguments of the call in ``usage``, as Python."""
@@ -172,9 +174,7 @@ def find_columns(kind: type[Task], rows: Sequence[Row], given: Mapping[str, str]
     found: dict[str, str] = {}
     for role, name in given.items():
         if name not in names:
-            raise InputError(
-                f"{source} has no column {name!r}.{did_you_mean(name, names)} It has {', '.join(names)}."
-            )
+            raise InputError(f"{source} has no column {name!r}.{did_you_mean(name, names)} It has {', '.join(names)}.")
         found[role] = name
     by_lower = {name.lower(): name for name in reversed(names)}
     for column in kind.roles:

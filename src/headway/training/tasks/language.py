@@ -151,4 +151,4 @@ class FillMask(Task):
         return perplexity(metrics)
 
     def example(self) -> str:
-        return "f\"A text with a {run.tokenizer.mask_token} in it.\""
+        return 'f"A text with a {run.tokenizer.mask_token} in it."'

@@ -20,7 +20,9 @@ class MultipleChoice(Task):
     auto = "AutoModelForMultipleChoice"
     summary = "which of several texts goes on with a text"
     roles = (
-        Column("context", "the text before the choices", ("context", "question", "prompt", "sent1", "startphrase", "text")),
+        Column(
+            "context", "the text before the choices", ("context", "question", "prompt", "sent1", "startphrase", "text")
+        ),
         Column("choices", "the choices", ("choices", "endings", "options", "answers")),
         Column("label", "the right choice", ("label", "answer", "correct")),
     )
@@ -63,7 +65,7 @@ class MultipleChoice(Task):
         return Evaluated(Accuracy(), look=Choices(choices))
 
     def example(self) -> str:
-        return '"The sky is blue because", ["of the air.", "of the sea."]'
+        return '{"text": "The sky is", "choices": ["blue.", "a fish."]}'
 
 
 class Choices(Classes):

@@ -72,7 +72,9 @@ class QuestionAnswering(Task):
         found = [Answer(text, int(start)) for text, start in zip(texts, starts, strict=True)]
         for one in found:
             if one.start < 0 or context[one.start : one.start + len(one.text)] != one.text:
-                raise InputError(f"Row {number}: the answer {one.text!r} does not stand in the context where it should.")
+                raise InputError(
+                    f"Row {number}: the answer {one.text!r} does not stand in the context where it should."
+                )
         return found
 
     def encode(self, rows: Sequence[Row], processor: Any, model: Any) -> Any:
@@ -141,7 +143,9 @@ class Reader:
         if not places:
             return -np.inf, ""
         sums = np.asarray(starts)[places][:, None] + np.asarray(ends)[places][None, :]
-        sums = np.where(np.triu(np.ones_like(sums, dtype=bool)) & ~np.triu(np.ones_like(sums, dtype=bool), LONGEST), sums, -np.inf)
+        sums = np.where(
+            np.triu(np.ones_like(sums, dtype=bool)) & ~np.triu(np.ones_like(sums, dtype=bool), LONGEST), sums, -np.inf
+        )
         first, last = np.unravel_index(int(sums.argmax()), sums.shape)
         start, end = window["offsets"][places[first]][0], window["offsets"][places[last]][1]
         return float(sums[first, last]), self.contexts[window["row"]][start:end].strip()
@@ -162,7 +166,12 @@ class Answers(Look):
         scores = [Squad().of([text], [gold])["f1"] for text, gold in zip(given, self.gold, strict=True)]
         order = sorted(range(len(scores)), key=scores.__getitem__)[:WORST]
         rows = [
-            (self.questions[at], given[at] or "(none)", " / ".join(dict.fromkeys(self.gold[at])) or "(none)", scores[at])
+            (
+                self.questions[at],
+                given[at] or "(none)",
+                " / ".join(dict.fromkeys(self.gold[at])) or "(none)",
+                scores[at],
+            )
             for at in order
         ]
         note = "Those with the least F1 come first."

@@ -83,9 +83,7 @@ class TextClassification(Task):
         length = self.limit(processor, model)
         inputs = processor(self.texts(rows, "text"), pairs, truncation=True, max_length=length)
         labels = self._labels([self.of(row, "label") for row in rows], numbers_by_name(model.config))
-        return [
-            {**{name: inputs[name][at] for name in inputs}, "labels": label} for at, label in enumerate(labels)
-        ]
+        return [{**{name: inputs[name][at] for name in inputs}, "labels": label} for at, label in enumerate(labels)]
 
     def _labels(self, values: Sequence[Any], known: dict[str, int]) -> Sequence[Any]:
         if self.problem == "single":
