@@ -79,7 +79,7 @@ def test_images_in_folders(tmp_path: Path) -> None:
 
 
 def test_a_trained_head_learns_what_words_tell(tmp_path: Path) -> None:
-    many = {"max_steps": -1, "epochs": 8, "lr": "5e-3", "eval_strategy": "epoch", "save_strategy": "no"}
+    many = {"max_steps": -1, "epochs": 12, "lr": "3e-3", "eval_strategy": "epoch", "save_strategy": "no"}
     trained = job(tmp_path, "text-classification", reviews(30), model=str(folder("text-classification")), **many).run()
     assert trained.metrics["eval_accuracy"] == 1
     assert {"eval_accuracy", "eval_f1"} <= trained.trainer.state.log_history[-2].keys()

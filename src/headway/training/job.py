@@ -188,12 +188,13 @@ class Prepared:
             trainer,
             self.evaluated.look,
             lambda row: task.shown(self.rows[row], processor),
-            f"{Path(self.job.model).name} for {task.name}",
+            Path(str(trainer.args.output_dir)).name,
             self.facts(),
             blocks,
         )
         metrics = {**report.metrics, **further}
-        return replace(report, metrics={**metrics, **task.further(metrics)})
+        lead = f"{Path(self.job.model).name}, trained for {task.name}. {report.lead}"
+        return replace(report, lead=lead, metrics={**metrics, **task.further(metrics)})
 
     def facts(self) -> dict[str, Any]:
         """What the training read."""
