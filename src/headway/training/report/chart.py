@@ -41,7 +41,7 @@ class Axis:
         """Round numbers between the ends."""
         rough = (self.high - self.low) / about
         power = 10.0 ** math.floor(math.log10(rough))
-        step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough * 0.999)
+        step = next(power * times for times in (1, 2, 2.5, 5, 10) if power * times >= rough * 0.999)
         first = math.ceil(self.low / step - 1e-9)
         return [step * number for number in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
