@@ -106,6 +106,8 @@ _HOMES = {
     "headway.tokenization.tokenizer": ("Tokenizer",),
     "headway.training.arguments": ("Seq2SeqTrainingArguments", "TrainingArguments"),
     "headway.training.callbacks": ("EarlyStoppingCallback", "TrainerCallback"),
+    "headway.training.card": ("ModelCard",),
+    "headway.training.job": ("TrainJob",),
     "headway.training.loop": ("NonFiniteError",),
     "headway.training.randomness": ("set_seed",),
     "headway.training.reporting": (
@@ -114,6 +116,7 @@ _HOMES = {
         "ProgressCallback",
         "TensorBoardCallback",
     ),
+    "headway.training.report": ("TrainReport",),
     "headway.training.seq2seq": ("Seq2SeqTrainer",),
     "headway.training.state": ("EvalPrediction", "TrainerControl", "TrainerState", "TrainOutput"),
     "headway.training.trainer": ("Trainer",),

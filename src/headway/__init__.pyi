@@ -99,6 +99,7 @@ from headway.training.arguments import Seq2SeqTrainingArguments as Seq2SeqTraini
 from headway.training.arguments import TrainingArguments as TrainingArguments
 from headway.training.callbacks import EarlyStoppingCallback as EarlyStoppingCallback
 from headway.training.callbacks import TrainerCallback as TrainerCallback
+from headway.training.card import ModelCard as ModelCard
 from headway.training.collators import DataCollatorForLanguageModeling as DataCollatorForLanguageModeling
 from headway.training.collators import DataCollatorForMultipleChoice as DataCollatorForMultipleChoice
 from headway.training.collators import DataCollatorForSeq2Seq as DataCollatorForSeq2Seq
@@ -108,10 +109,12 @@ from headway.training.collators import DataCollatorWithFlattening as DataCollato
 from headway.training.collators import DataCollatorWithPadding as DataCollatorWithPadding
 from headway.training.collators import DefaultDataCollator as DefaultDataCollator
 from headway.training.collators import default_data_collator as default_data_collator
+from headway.training.job import TrainJob as TrainJob
 from headway.training.lion import Lion as Lion
 from headway.training.loop import NonFiniteError as NonFiniteError
 from headway.training.parameters import freeze as freeze
 from headway.training.randomness import set_seed as set_seed
+from headway.training.report import TrainReport as TrainReport
 from headway.training.reporting import JsonLinesCallback as JsonLinesCallback
 from headway.training.reporting import PrinterCallback as PrinterCallback
 from headway.training.reporting import ProgressCallback as ProgressCallback

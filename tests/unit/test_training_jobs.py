@@ -20,8 +20,8 @@ from jobs import CASES, checkpoint, reviews, written
 from small import one_sentence, small_model
 
 QUICK = {
-    **{"max_steps": 2, "per_device_train_batch_size": 4, "use_cpu": True},
-    **{"eval_strategy": "no", "save_strategy": "no"},
+    "max_steps": 2, "per_device_train_batch_size": 4, "use_cpu": True,
+    "eval_strategy": "no", "save_strategy": "no",
 }
 
 
@@ -56,7 +56,7 @@ def test_each_task_ends_with_a_model_that_its_card_can_use(
     assert capsys.readouterr().out
 
 
-def test_images_in_folders(tmp_path: Path) -> None:
+def test_images_in_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(8):
         place = tmp_path / "images" / ["cat", "dog"][number % 2]
         place.mkdir(parents=True, exist_ok=True)
@@ -73,13 +73,16 @@ def test_images_in_folders(tmp_path: Path) -> None:
     assert 0 <= trained.metrics["eval_accuracy"] <= 1
     assert trained.trainer.model.config.id2label == {0: "cat", 1: "dog"}
     assert "images/" in trained.report_path.read_text()
+    Image.new("RGB", (9, 7)).save(tmp_path / "image.png")
+    monkeypatch.chdir(tmp_path)
+    exec(trained.card_path.read_text().split("```python\n")[1].split("```")[0], {})
 
 
 # --- labels -------------------------------------------------------------------------------------------------------
 
 
 def test_a_trained_head_learns_what_words_tell(tmp_path: Path) -> None:
-    many = {"max_steps": -1, "epochs": 12, "lr": "3e-3", "eval_strategy": "epoch", "save_strategy": "no"}
+    many = {"max_steps": -1, "epochs": 6, "lr": "1e-3", "eval_strategy": "epoch", "save_strategy": "no"}
     trained = job(tmp_path, "text-classification", reviews(30), model=str(folder("text-classification")), **many).run()
     assert trained.metrics["eval_accuracy"] == 1
     assert {"eval_accuracy", "eval_f1"} <= trained.trainer.state.log_history[-2].keys()

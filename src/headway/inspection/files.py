@@ -95,7 +95,7 @@ def card_facts(source: Source) -> dict[str, Any]:
     found = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", text, re.DOTALL)
     if found is None:
         return {}
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     values: Any = None
     # A card is written by hand: a broken one is no reason not to look at the model.

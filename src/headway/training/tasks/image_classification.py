@@ -77,11 +77,5 @@ class ImageClassification(Task):
     def facts(self) -> dict[str, Any]:
         return {"labels": f"{len(self.names)}: {', '.join(self.names[:12])}{', …' if len(self.names) > 12 else ''}"}
 
-    def usage(self, folder: str) -> str:
-        return (
-            "from headway import AutoImageProcessor, AutoModelForImageClassification\n\n"
-            f"processor = AutoImageProcessor.from_pretrained({folder!r})\n"
-            f"model = AutoModelForImageClassification.from_pretrained({folder!r})\n"
-            'logits = model(**processor("image.png")).logits\n'
-            "print(model.config.label(int(logits.argmax())))"
-        )
+    def example(self) -> str:
+        return '"image.png"'

@@ -12,7 +12,7 @@ from headway.errors import InputError
 from headway.training.data import Row
 from headway.training.metrics import Squad
 from headway.training.metrics.base import as_array
-from headway.training.report.blocks import Block, Table
+from headway.training.report.blocks import Block, Table, Told
 from headway.training.report.looks import WORST, Look, Shown
 from headway.training.state import EvalPrediction
 from headway.training.tasks.base import Column, Evaluated, Options, Task, option
@@ -168,7 +168,7 @@ class Answers(Look):
         rows = [
             (
                 self.questions[at],
-                given[at] or "(none)",
+                Told(given[at] or "(none)", scores[at] == 100),
                 " / ".join(dict.fromkeys(self.gold[at])) or "(none)",
                 scores[at],
             )
