@@ -20,8 +20,11 @@ from jobs import CASES, checkpoint, reviews, written
 from small import one_sentence, small_model
 
 QUICK = {
-    "max_steps": 2, "per_device_train_batch_size": 4, "use_cpu": True,
-    "eval_strategy": "no", "save_strategy": "no",
+    "max_steps": 2,
+    "per_device_train_batch_size": 4,
+    "use_cpu": True,
+    "eval_strategy": "no",
+    "save_strategy": "no",
 }
 
 
