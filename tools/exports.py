@@ -32,13 +32,7 @@ BEGINNING = """# ONNX
 
 <!-- Made by tools/exports.py, which exports small models of families with their heads. -->
 
-`pip install headway[onnx]`, then `headway export MODEL -o FOLDER`, or:
-
-```python
-from headway import export_onnx
-
-print(export_onnx("bert-base-uncased", "onnx/bert", task="masked-lm"))
-```
+[Export to ONNX](export.md) shows how; this is what comes of it.
 
 Rows and tokens of a row may be of any number, and padding, which `attention_mask` tells, may stand on either side. Each
 graph is compared with the model by onnxruntime at three shapes when it is written; where they differ, nothing is.

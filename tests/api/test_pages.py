@@ -1,7 +1,8 @@
 """What the README and the documentation show runs as it stands there, and prints what they say that it prints.
 
 A page is run from top to bottom in an empty folder, against small checkpoints under the ids that it names: blocks of
-Python in one space, and commands of headway. A block of text behind one of them is what that one prints.
+Python in one space, commands of headway, and files, which are blocks with a title. A block of text behind one of them is
+what that one prints.
 """
 
 from __future__ import annotations
@@ -29,22 +30,34 @@ from small import small_checkpoint, small_config
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
-BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r'^```(\w+)(?: title="(.+?)")?\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?', re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^(?:cat (?P<input>\S+) \| )?headway (?P<arguments>.*?)(?: > (?P<output>\S+))?$", re.MULTILINE)
 
 
 class Block(NamedTuple):
-    """A fenced block of a page: its language, its text and what is said that it prints."""
+    """A fenced block of a page: its language, the file that it is, its text, and what is said that it prints."""
 
     kind: str
+    file: str | None
     text: str
     prints: str | None
+
+    def run(self, space: dict[str, Any]) -> str:
+        """Run the block, or write the file; return what is printed."""
+        if self.file is not None:
+            Path(self.file).write_text(self.text)
+            return ""
+        return run_python(self.text, space) if self.kind == "python" else run_console(self.text)
 
 
 def blocks(page: Path) -> list[Block]:
     """The blocks of a page that run."""
     found = [Block(*match.groups()) for match in BLOCK.finditer(page.read_text())]
-    return [block for block in found if block.kind == "python" or COMMAND.search(block.text)]
+    return [
+        block
+        for block in found
+        if block.file or block.kind == "python" or (block.kind == "console" and COMMAND.search(block.text))
+    ]
 
 
 RUNNING = [page for page in (ROOT / "README.md", *DOCS) if blocks(page)]
@@ -129,7 +142,7 @@ def test_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module.__name__, module)
     space = vars(module)
     for block in blocks(page):
-        printed = run_python(block.text, space) if block.kind == "python" else run_console(block.text)
+        printed = block.run(space)
         if block.prints is not None:
             assert_alike(printed, block.prints)
 
