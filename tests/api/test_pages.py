@@ -1,8 +1,8 @@
 """What the README and the documentation show runs as it stands there, and prints what they say that it prints.
 
 A page is run from top to bottom in an empty folder, against small checkpoints under the ids that it names: blocks of
-Python in one space, commands of headway, and files, which are blocks with a title. A block of text behind one of them is
-what that one prints.
+Python in one space, commands of headway, and files, which are blocks with a title. A block of text behind one of them
+is what that one prints.
 """
 
 from __future__ import annotations
