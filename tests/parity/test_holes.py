@@ -63,7 +63,8 @@ def test_comes_back_from_disk(cell: Cell, tmp_path: Path) -> None:
     assert not {*names} & {*model.state_dict()}, "names of headway's own"
     again = model_class(cell.model_type, cell.task).from_pretrained(tmp_path)
     assert again.load_report.clean, str(again.load_report)
-    assert_close(again(**inputs), dict(model(**inputs)), tolerance=1e-6)
+    # Weights lie otherwise in memory once a model has learned, so that sums are rounded otherwise.
+    assert_close(again(**inputs), dict(model(**inputs)), tolerance=1e-5)
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
