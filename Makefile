@@ -30,7 +30,7 @@ types: .venv/dev
 	$(BIN)/mypy
 
 bench: .venv/dev
-	for script in forward load tokenizer generate pipelines; do $(BIN)/python benchmarks/$$script.py; done
+	for script in forward load tokenizer generate pipelines training; do $(BIN)/python benchmarks/$$script.py; done
 
 # torch first and by itself: a range of it would bring the build for GPUs.
 .venv/core: pyproject.toml
