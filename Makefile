@@ -30,7 +30,7 @@ types: .venv/dev
 	$(BIN)/mypy
 
 bench: .venv/dev
-	for script in forward load tokenizer generate pipelines; do $(BIN)/python benchmarks/$$script.py; done
+	for script in forward load tokenizer generate pipelines training; do $(BIN)/python benchmarks/$$script.py; done
 
 # The documentation, as site/index.html.
 docs: .venv/dev

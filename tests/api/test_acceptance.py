@@ -20,6 +20,8 @@ import torch.nn.functional as F
 
 from hub import Hub
 
+SIDES = [("good", 1), ("dull", 0)]
+
 
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
@@ -472,6 +474,100 @@ def test_003_9_and_10_and_11_texts_to_inputs(capsys: pytest.CaptureFixture[str])
     pt_outputs = AutoModelForSequenceClassification.from_pretrained(name)(**pt_batch)
     pt_predictions = nn.functional.softmax(pt_outputs.logits, dim=-1)
     assert pt_predictions.shape == (2, 5)
+
+
+@pytest.fixture
+def rotten_tomatoes() -> Any:
+    """A data set of the form of rotten_tomatoes: reviews that are good (1) or not (0)."""
+    from datasets import Dataset, DatasetDict
+
+    def reviews(names: list[str]) -> Any:
+        texts = [
+            (f"{name} is a {word} film{', and long' * (len(name) % 3)}.", label)
+            for name in names
+            for word, label in SIDES
+        ]
+        return Dataset.from_dict({"text": [text for text, _ in texts], "label": [label for _, label in texts]})
+
+    return DatasetDict(train=reviews(["Alien", "Heat", "Ran", "Fargo"]), validation=reviews(["Brazil", "Jaws"]))
+
+
+def test_003_12_a_classifier_is_trained(rotten_tomatoes: Any, tmp_path: Path, said: list[str]) -> None:
+    from headway import (
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        Trainer,
+        TrainingArguments,
+    )
+
+    model = AutoModelForSequenceClassification.from_pretrained("distilbert/distilbert-base-uncased")
+    tokenizer = AutoTokenizer.from_pretrained("distilbert/distilbert-base-uncased")
+    said.clear()  # that the head is new
+
+    def tokenize_dataset(dataset):
+        return tokenizer(dataset["text"])
+
+    dataset = rotten_tomatoes.map(tokenize_dataset, batched=True)
+    data_collator = DataCollatorWithPadding(tokenizer=tokenizer)
+    training_args = TrainingArguments(output_dir="reviews", learning_rate=3e-4, num_train_epochs=4, logging_steps=1)
+    trainer = Trainer(
+        model=model,
+        args=training_args,
+        train_dataset=dataset["train"],
+        eval_dataset=dataset["validation"],
+        processing_class=tokenizer,
+        data_collator=data_collator,
+    )
+    trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert len(losses) == trainer.state.global_step == 8
+    assert losses[-1] < losses[0]
+    assert dataset["train"].column_names[:2] == ["text", "label"]
+    assert not said
+    # What was saved is a checkpoint as any other, with its tokenizer.
+    import transformers
+
+    theirs: Any = transformers.AutoModelForSequenceClassification.from_pretrained("reviews/checkpoint-8").eval()
+    their_tokenizer = transformers.AutoTokenizer.from_pretrained("reviews/checkpoint-8")
+    held_out = dataset["validation"]
+    batch = their_tokenizer(list(held_out["text"]), padding=True, return_tensors="pt")
+    loss = theirs(**batch, labels=torch.tensor(list(held_out["label"]))).loss
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(loss.item(), rel=1e-4)
+
+
+def test_003_12_one_that_writes_is_trained(said: list[str]) -> None:
+    from datasets import Dataset
+
+    from headway import (
+        AutoModelForSeq2SeqLM,
+        AutoTokenizer,
+        DataCollatorForSeq2Seq,
+        Seq2SeqTrainer,
+        Seq2SeqTrainingArguments,
+    )
+
+    model = AutoModelForSeq2SeqLM.from_pretrained("google-t5/t5-small")
+    tokenizer = AutoTokenizer.from_pretrained("google-t5/t5-small")
+    texts = {"text": ["The cat sat on the mat.", "Once upon a time", "Hello"], "short": ["cat", "time", "Hello"]}
+    dataset = Dataset.from_dict(texts).map(lambda row: tokenizer(row["text"], text_target=row["short"]))
+    trainer = Seq2SeqTrainer(
+        model=model,
+        args=Seq2SeqTrainingArguments("short", learning_rate=3e-3, num_train_epochs=4, predict_with_generate=True),
+        train_dataset=dataset,
+        eval_dataset=dataset,
+        processing_class=tokenizer,
+        data_collator=DataCollatorForSeq2Seq(tokenizer=tokenizer, model=model),
+    )
+    before = trainer.evaluate()["eval_loss"]
+    trainer.train()
+    output = trainer.predict(dataset, max_length=8)
+    assert output.metrics["test_loss"] < before
+    assert output.predictions.shape[0] == 3
+    assert output.predictions.shape[1] <= 8
+    alone = model.generate(**tokenizer(texts["text"][1], return_tensors="pt"), max_length=8)[0]
+    assert output.predictions[1][: len(alone)].tolist() == alone.tolist()
+    assert not said
 
 
 # --- 004 ----------------------------------------------------------------------------------------------------------

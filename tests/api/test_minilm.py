@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +89,18 @@ def test_heads_on_it(minilm: Path) -> None:
     masked = AutoModelForMaskedLM.from_pretrained(minilm)
     assert all(name.startswith("head.") for name in masked.load_report.new)
     assert set(masked.load_report.left_over) == {"pooler.dense.weight", "pooler.dense.bias"}
+
+
+@pytest.mark.long
+def test_it_learns_topics(minilm: Path, tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "examples" / "finetune_minilm.py"
+    command = [sys.executable, script, minilm, "--steps", "30", "--out", tmp_path / "topics"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    found = re.search(r"([\d.]+) before, ([\d.]+) after", done.stdout)
+    assert found is not None, done.stdout
+    before, after = map(float, found.groups())
+    assert before < 0.4
+    assert after > 0.9
+    classifier = AutoModelForSequenceClassification.from_pretrained(tmp_path / "topics")
+    assert classifier.config.id2label[3] == "music"

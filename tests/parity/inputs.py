@@ -45,7 +45,7 @@ def make_rows(cell: Cell, ragged: bool = False, rows: int = 3) -> list[Inputs]:
         values = values["text_config"]
     found = []
     for row in range(rows):
-        cut = 4 * row if ragged else 0
+        cut = 4 * (row % 3) if ragged else 0
         shape = (2, setting.width - cut) if cell.task == "multiple-choice" else (setting.width - cut,)
         inputs = {"input_ids": numbers(5, values["vocab_size"], *shape)}
         inputs["input_ids"][..., -1] = values["eos_token_id"]
@@ -54,9 +54,11 @@ def make_rows(cell: Cell, ragged: bool = False, rows: int = 3) -> list[Inputs]:
         if setting.types_below:
             inputs["token_type_ids"] = numbers(0, setting.types_below, *shape)
         if cell.has_encoder_and_decoder and cell.task in (BASE, "seq2seq-lm"):
-            inputs["decoder_input_ids"] = numbers(5, values["vocab_size"], DECODER - (3 - row if ragged and row else 0))
+            inputs["decoder_input_ids"] = numbers(
+                5, values["vocab_size"], DECODER - (3 - row % 3 if ragged and row % 3 else 0)
+            )
         if values.get("add_cross_attention"):
-            cut = row if ragged else 0
+            cut = row % 3 if ragged else 0
             inputs["encoder_hidden_states"] = torch.randn(MEMORY - cut, 32, generator=generator)
         found.append(inputs | pixels[row])
     return found
@@ -99,8 +101,8 @@ def config_of(cell: Cell) -> Any:
     return kind(**cell.values)
 
 
-def collate(rows: list[Inputs], side: str | None = None) -> Inputs:
-    """A batch of ``rows``; with a ``side``, padded there, with masks that say so.
+def collate(rows: list[Inputs], side: str | None = None, fill: int = FILL) -> Inputs:
+    """A batch of ``rows``; with a ``side``, padded there with the token ``fill``, with masks that say so.
 
     Positions in labels move along with the padding.
     """
@@ -112,7 +114,7 @@ def collate(rows: list[Inputs], side: str | None = None) -> Inputs:
             tokens = [row["input_ids"].shape[-1] for row in rows]
             shift = [max(tokens) - count if side == "left" else 0 for count in tokens]
             values = [value + count for value, count in zip(values, shift, strict=True)]
-        padded = [pad(value, width, side or "right", name) if value.dim() else value for value in values]
+        padded = [pad(value, width, side or "right", name, fill) if value.dim() else value for value in values]
         found[name] = torch.stack(padded)
         if side is not None and name in MASKS and (name != "labels" and values[0].dim()):
             real = [torch.ones(without_channels(value, name), dtype=torch.long) for value in values]
@@ -130,7 +132,7 @@ def without_channels(value: Tensor, name: str) -> torch.Size:
     return value.shape[:-1] if axis_of(name) == -2 else value.shape
 
 
-def pad(value: Tensor, width: int, side: str, name: str) -> Tensor:
+def pad(value: Tensor, width: int, side: str, name: str, fill: int = FILL) -> Tensor:
     """``value`` with ``width`` tokens."""
     axis = axis_of(name)
     missing = width - value.shape[axis]
@@ -138,7 +140,7 @@ def pad(value: Tensor, width: int, side: str, name: str) -> Tensor:
         return value
     shape = list(value.shape)
     shape[axis] = missing
-    filler = {"labels": -100, "token_type_ids": 0, "mask": 0}.get(name, FILL)
+    filler = {"labels": -100, "token_type_ids": 0, "mask": 0}.get(name, fill)
     filling = torch.full(shape, filler, dtype=value.dtype)
     return torch.cat([filling, value] if side == "left" else [value, filling], axis)
 
