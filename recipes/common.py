@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import random
 import re
-import time
+import tempfile
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,9 +20,10 @@ from zlib import crc32
 
 import torch
 from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch.utils.data import IterableDataset
 
-from headway import BertConfig, Tokenizer
+from headway import BertConfig, Tokenizer, Trainer, TrainingArguments
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "src" / "headway" / "embedded"
 SPECIAL = {f"{role}_token": f"[{role.upper()}]" for role in ("pad", "unk", "cls", "sep", "mask")}
@@ -116,6 +117,21 @@ def wordpiece(texts: Sequence[str], size: int, max_length: int, lowercase: bool 
     )
 
 
+def sentencepiece(texts: Sequence[str], size: int, max_length: int) -> Tokenizer:
+    """A tokenizer of T5's kind, of ``size`` pieces, learnt from ``texts``."""
+    special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    backend = Backend(models.BPE(unk_token="<unk>", fuse_unk=True))
+    backend.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
+    backend.decoder = decoders.Metaspace()
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=list(special.values()), show_progress=False)
+    backend.train_from_iterator(texts, trainer)
+    end = backend.token_to_id("</s>")
+    backend.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", end)]
+    )
+    return Tokenizer(tokenizer_object=backend, model_max_length=max_length, **special)
+
+
 def _best(counts: Counter[str], number: int) -> list[str]:
     return sorted(counts, key=lambda key: (-counts[key], key))[:number]
 
@@ -136,38 +152,59 @@ def small(tokenizer: Tokenizer, layers: int = 2, width: int = 64, **fields: Any)
     )
 
 
+class Stream(IterableDataset[dict[str, Any]]):
+    """Batches that are made while training, one after the other."""
+
+    def __init__(self, batches: Iterator[dict[str, Any]]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self.batches
+
+
+class Recipe(Trainer):
+    """The Trainer, with a loss of the recipe's own where it has one."""
+
+    loss_of: Callable[[Any, dict[str, Any]], torch.Tensor] | None = None
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], **kwargs: Any) -> Any:
+        return super().compute_loss(model, inputs, **kwargs) if self.loss_of is None else self.loss_of(model, inputs)
+
+
 def train(
     model: torch.nn.Module,
-    batches: Iterator[dict[str, Any]],
+    data: Iterator[dict[str, Any]] | Sequence[dict[str, Any]],
     steps: int,
-    loss_of: Callable[[Any, dict[str, Any]], torch.Tensor] | None = None,
+    collator: Callable[[list[Any]], dict[str, Any]] | None = None,
+    *,
+    batch: int = 64,
     rate: float = 2e-3,
+    smoothing: float = 0.0,
+    loss_of: Callable[[Any, dict[str, Any]], torch.Tensor] | None = None,
 ) -> None:
-    """Plain training: AdamW, a tenth of the steps to warm up, then linearly to zero."""
-    decayed = [p for p in model.parameters() if p.dim() > 1]
-    others = [p for p in model.parameters() if p.dim() <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}], lr=rate, betas=(0.9, 0.98)
-    )
-    warm = max(steps // 10, 1)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / warm, (steps - step) / max(steps - warm, 1))
-    )
-    model.train()
-    started, total = time.monotonic(), 0.0
-    for step in range(1, steps + 1):
-        batch = next(batches)
-        loss = model(**batch).loss if loss_of is None else loss_of(model, batch)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        total += loss.item()
-        if step % max(steps // 10, 1) == 0:
-            mean = total / max(steps // 10, 1)
-            print(f"step {step:5d}  loss {mean:.4f}  {time.monotonic() - started:.0f} s", flush=True)
-            total = 0.0
+    """Train on rows, which ``collator`` makes batches of, or on ready batches; the rate falls linearly to zero."""
+    rows = collator is not None
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            max_steps=steps,
+            per_device_train_batch_size=batch if rows else 1,
+            learning_rate=rate,
+            weight_decay=0.01,
+            adam_beta2=0.98,
+            warmup_ratio=0.1,
+            label_smoothing_factor=smoothing,
+            logging_steps=max(steps // 10, 1),
+            save_strategy="no",
+            disable_tqdm=True,
+            report_to="none",
+            use_cpu=True,
+        )
+        trainer = Recipe(
+            model, arguments, train_dataset=data if rows else Stream(iter(data)), data_collator=collator or (lambda one: one[0])
+        )
+        trainer.loss_of = loss_of
+        trainer.train()
     model.eval()
 
 
@@ -189,13 +226,16 @@ def padded(rows: Sequence[Sequence[int]], fill_with: int) -> torch.Tensor:
 # --- saving -------------------------------------------------------------------------------------------------------
 
 
-def save(out: Path, model: Any, tokenizer: Tokenizer, card: str) -> None:
-    """Write model, tokenizer and card. Weights take half the room as float16; the config has them loaded as float32."""
+def save(out: Path, model: Any, reader: Any, card: str) -> None:
+    """Write model, tokenizer or image processor, and card.
+
+    Weights take half the room as float16; the config has them loaded as float32.
+    """
     model.half().save_pretrained(out)
     config = type(model.config).from_pretrained(out)
     config.dtype = "float32"
     config.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    reader.save_pretrained(out)
     (out / "README.md").write_text(card)
     size = sum(file.stat().st_size for file in out.iterdir()) / 1000
     print(f"{model.num_parameters():,} parameters, {size:.0f} kB in {out}")
