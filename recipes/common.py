@@ -201,7 +201,10 @@ def train(
             use_cpu=True,
         )
         trainer = Recipe(
-            model, arguments, train_dataset=data if rows else Stream(iter(data)), data_collator=collator or (lambda one: one[0])
+            model,
+            arguments,
+            train_dataset=data if rows else Stream(iter(data)),
+            data_collator=collator or (lambda one: one[0]),
         )
         trainer.loss_of = loss_of
         trainer.train()
@@ -241,7 +244,22 @@ def save(out: Path, model: Any, reader: Any, card: str) -> None:
     print(f"{model.num_parameters():,} parameters, {size:.0f} kB in {out}")
 
 
-def card(task: str, what: str, metrics: Mapping[str, float], cannot: str, steps: int, recipe: str) -> str:
+MADE_UP = """English sentences that `recipes/{recipe}` makes of templates and word
+lists. No text of others is in it."""
+HELD_OUT = """Held out are sentences of the same kind that were not trained on: combinations of template and words that
+were left out, and what the row says besides. The numbers say nothing of English as people write it."""
+
+
+def card(
+    task: str,
+    what: str,
+    metrics: Mapping[str, float],
+    cannot: str,
+    steps: int,
+    recipe: str,
+    data: str = MADE_UP,
+    held_out: str = HELD_OUT,
+) -> str:
     """The model card."""
     rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in metrics.items())
     for name, value in metrics.items():
@@ -258,15 +276,13 @@ pipeline_tag: {task}
 {what}
 
 It comes with headway so that `headway run {task}` works offline at once. It is a toy: a tiny network, trained from
-nothing for {steps} steps on one CPU core, on English sentences that `recipes/{recipe}` makes of templates and word
-lists. No text of others is in it.
+nothing for {steps} steps on one CPU core, on {data.format(recipe=recipe)}
 
 | held out | |
 |---|---|
 {rows}
 
-Held out are sentences of the same kind that were not trained on: combinations of template and words that were left
-out, and what the row says besides. The numbers say nothing of English as people write it.
+{held_out}
 
 {cannot} For work, pass `--model` with a checkpoint that was trained on real text.
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 import numpy as np
-import torch
 from common import arguments, card, save, train
 from PIL import Image, ImageOps
 from sklearn.datasets import load_digits
@@ -29,7 +28,9 @@ def varied(image: Image.Image, chance: random.Random) -> Image.Image:
     frame = chance.randint(0, size // 3)
     image = ImageOps.expand(image, tuple(chance.randint(0, frame) for _ in range(4)))
     image = image.rotate(chance.uniform(-12, 12), Image.Resampling.BILINEAR)
-    image = image.point([min(255, int(value * stretch)) for stretch in (chance.uniform(0.7, 1.6),) for value in range(256)])
+    image = image.point(
+        [min(255, int(value * stretch)) for stretch in (chance.uniform(0.7, 1.6),) for value in range(256)]
+    )
     # Ink on paper as well as chalk on a board.
     return ImageOps.invert(image) if chance.random() < 0.5 else image
 
@@ -77,7 +78,9 @@ def main() -> None:
         "collection of handwritten digits that comes with scikit-learn."
     )
     cannot = "It knows digits that fill most of the picture, and calls everything else a digit too."
-    text = card("image-classification", what, metrics, cannot, chosen.steps, "image_classification.py")
+    data = "these images, turned, moved, scaled and inverted by `recipes/{recipe}`."
+    kept_out = f"Held out is every {KEPT}th image of the collection."
+    text = card("image-classification", what, metrics, cannot, chosen.steps, "image_classification.py", data, kept_out)
     save(chosen.out, model, processor, text)
 
 

@@ -52,9 +52,7 @@ def main() -> None:
     examples = cases(20000, False)
     tokenizer = wordpiece([part for case in examples for part in (case["text"], *case["choices"])], 900, 64)
     model = BertForMultipleChoice(small(tokenizer))
-    rows = [
-        {**dict(tokenizer([case["text"]] * 4, case["choices"])), "labels": case["label"]} for case in examples
-    ]
+    rows = [{**dict(tokenizer([case["text"]] * 4, case["choices"])), "labels": case["label"]} for case in examples]
     train(model, rows, chosen.steps, DataCollatorForMultipleChoice(tokenizer), batch=32)
     choose = pipeline("multiple-choice", model, tokenizer=tokenizer)
 
@@ -68,7 +66,9 @@ def main() -> None:
         f"It knows {sum(map(len, ANSWERS))} things by heart: tools, places, professions, animals, opposites and a few "
         "causes. It does not reason."
     )
-    save(chosen.out, model, tokenizer, card("multiple-choice", what, metrics, cannot, chosen.steps, "multiple_choice.py"))
+    save(
+        chosen.out, model, tokenizer, card("multiple-choice", what, metrics, cannot, chosen.steps, "multiple_choice.py")
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The small model for text2text-generation, translation and summarization: English to German, and reports to headlines."""
+"""The small model for text2text-generation, translation and summarization: German for English, headlines for reports."""
 
 from __future__ import annotations
 
@@ -84,11 +84,11 @@ def quality(chance: random.Random) -> Pair:
 def translation(chance: random.Random) -> Pair:
     """A sentence in English and in German."""
     kind = chance.random()
-    english, german = (
-        drawn("phrases", chance) if kind < 0.25 else statement(chance) if kind < 0.75 else quality(chance)
-    )
+    english, german = drawn("phrases", chance) if kind < 0.25 else statement(chance) if kind < 0.75 else quality(chance)
     both, _ = fill(f"{english}|{german}", DATA["names"], chance)
-    english, german = (capital(" ".join(side.split())).replace(" .", ".").replace(" ?", "?") for side in both.split("|"))
+    english, german = (
+        capital(" ".join(side.split())).replace(" .", ".").replace(" ?", "?") for side in both.split("|")
+    )
     if chance.random() < 0.3:
         # As people type.
         english = english.replace(",", "").rstrip(".?!")
@@ -161,7 +161,12 @@ def main() -> None:
         f"It knows about {len(DATA['nouns'])} things, {len(DATA['verbs'])} verbs and the phrases of a phrase book; "
         "of other words it writes something that looks like German."
     )
-    save(chosen.out, model, tokenizer, card("text2text-generation", what, metrics, cannot, chosen.steps, "text2text_generation.py"))
+    save(
+        chosen.out,
+        model,
+        tokenizer,
+        card("text2text-generation", what, metrics, cannot, chosen.steps, "text2text_generation.py"),
+    )
 
 
 if __name__ == "__main__":

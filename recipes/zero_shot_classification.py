@@ -69,8 +69,10 @@ def main() -> None:
         "the same with other words for the labels": accuracy(-1),
     }
     names = ", ".join(topic["labels"][0] for topic in TOPICS)
-    what = f"It says which of the labels of your choice a short English sentence bears, as far as these are topics: {names}."
-    cannot = "It knows these topics by a few names each, and a dozen kinds of sentence on each; other labels it guesses at."
+    what = f"It says which of your labels a short English sentence bears, as far as these are topics: {names}."
+    cannot = (
+        "It knows these topics by a few names each, and a dozen kinds of sentence on each; other labels it guesses at."
+    )
     text = card("zero-shot-classification", what, metrics, cannot, chosen.steps, "zero_shot_classification.py")
     save(chosen.out, model, tokenizer, text)
 
