@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zlib import crc32
 
 import torch
@@ -30,6 +30,7 @@ SPECIAL = {f"{role}_token": f"[{role.upper()}]" for role in ("pad", "unk", "cls"
 VOWELS, CONSONANTS = ["a", "e", "i", "o", "u", "ai", "ei"], [*"bdfghjklmnprstvwz", "br", "kr", "st", "th"]
 CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:!?'\"()-&$%/"
 
+Made = TypeVar("Made")
 Words = Mapping[str, Sequence[str]]
 
 
@@ -63,6 +64,21 @@ def fill(template: str, words: Words, chance: random.Random) -> tuple[str, dict[
             chosen[slot] = chance.choice([word for word in words[slot.split(".")[0]] if word not in taken])
     text = re.sub(r"{([\w.]+)}", lambda match: chosen[match.group(1)], template)
     return capital(re.sub(r"\b([Aa]) (?=[aeiouAEIOU])", r"\1n ", text)), chosen
+
+
+def distinct(make: Callable[[], Made], count: int, key: Callable[[Made], str], kept: bool) -> list[Made]:
+    """``count`` of what ``make`` makes, no two of them with the same ``key``; those kept from training, or the others.
+
+    Fewer where they run out.
+    """
+    found: dict[str, Made] = {}
+    for _ in range(40 * count):
+        one = make()
+        if held_out(key(one)) == kept:
+            found.setdefault(key(one), one)
+        if len(found) == count:
+            break
+    return list(found.values())
 
 
 def capital(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from common import arguments, card, fill, held_out, save, small, train, wordpiece, words
+from common import arguments, card, distinct, fill, save, small, train, wordpiece, words
 
 from headway import BertForMultipleChoice, DataCollatorForMultipleChoice, pipeline
 
@@ -41,13 +41,7 @@ def main() -> None:
     chance = random.Random(chosen.seed)
 
     def cases(count: int, kept: bool) -> list[dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        while len(found) < count:
-            case = question(chance)
-            key = f"{case['text']}|{sorted(case['choices'])}"
-            if held_out(key) == kept:
-                found[key] = case
-        return list(found.values())
+        return distinct(lambda: question(chance), count, lambda case: f"{case['text']}|{sorted(case['choices'])}", kept)
 
     examples = cases(20000, False)
     tokenizer = wordpiece([part for case in examples for part in (case["text"], *case["choices"])], 900, 64)

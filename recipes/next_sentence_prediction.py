@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from common import arguments, card, fill, held_out, save, small, train, wordpiece, words
+from common import arguments, card, distinct, fill, save, small, train, wordpiece, words
 
 from headway import BertForNextSentencePrediction, DataCollatorWithPadding, pipeline
 
@@ -42,8 +42,7 @@ def main() -> None:
     chance = random.Random(chosen.seed)
 
     def cases(count: int, kept: bool) -> list[Case]:
-        found = (case(chance) for _ in range(40 * count))
-        return list(dict.fromkeys(one for one in found if held_out("|".join(one[:2])) == kept))[:count]
+        return distinct(lambda: case(chance), count, lambda one: f"{one[0]}|{one[1]}", kept)
 
     examples = cases(15000, False)
     tokenizer = wordpiece([part for text, follower, _ in examples for part in (text, follower)], 900, 96)

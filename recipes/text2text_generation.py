@@ -1,11 +1,12 @@
-"""The small model for text2text-generation, translation and summarization: German for English, headlines for reports."""
+"""The small model for text2text-generation, translation and summarization: German, or headlines."""
 
 from __future__ import annotations
 
 import random
+from operator import itemgetter
 from typing import Any
 
-from common import arguments, capital, card, fill, held_out, save, sentencepiece, train, words
+from common import arguments, capital, card, distinct, fill, save, sentencepiece, train, words
 
 from headway import DataCollatorForSeq2Seq, T5Config, T5ForConditionalGeneration, pipeline
 
@@ -112,8 +113,7 @@ def main() -> None:
     chance = random.Random(chosen.seed)
 
     def pairs(make: Any, count: int, kept: bool) -> list[Pair]:
-        found = (make(chance) for _ in range(20 * count))
-        return list(dict.fromkeys(pair for pair in found if held_out(pair[1]) == kept))[:count]
+        return distinct(lambda: make(chance), count, itemgetter(1), kept)
 
     examples = pairs(translation, 40000, False) + pairs(report, 12000, False)
     tokenizer = sentencepiece([side for pair in examples for side in pair], 1600, 128)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from operator import itemgetter
 
-from common import arguments, card, fill, held_out, save, small, train, wordpiece, words
+from common import arguments, card, distinct, fill, save, small, train, wordpiece, words
 
 from headway import (
     BertForMaskedLM,
@@ -32,8 +33,7 @@ def main() -> None:
     chance = random.Random(chosen.seed)
 
     def cases(count: int, kept: bool) -> list[Case]:
-        found = (sentence(chance) for _ in range(40 * count))
-        return list(dict.fromkeys(case for case in found if held_out(case[0]) == kept))[:count]
+        return distinct(lambda: sentence(chance), count, itemgetter(0), kept)
 
     examples = cases(8000, False)
     pairs = []
