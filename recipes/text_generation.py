@@ -60,7 +60,7 @@ def windows(tokenizer: Tokenizer, texts: list[str], starts: int) -> torch.Tensor
 
 
 def main() -> None:
-    chosen = arguments("text-generation", 3000, __doc__)
+    chosen = arguments("text-generation", 2200, __doc__)
     chance = random.Random(chosen.seed)
     files = sources()
     texts = [text for name, text in files.items() if not held_out(name)]
