@@ -300,5 +300,5 @@ nothing for {steps} steps on one CPU core, on {data.format(recipe=recipe)}
 
 {held_out}
 
-{cannot} For work, pass `--model` with a checkpoint that was trained on real text.
+{cannot} For work, pass `--model` with a checkpoint that was trained for it.
 """
