@@ -13,6 +13,8 @@ demo: .venv/core
 		--context "My name is Wolfgang and I live in Berlin."
 	$(BIN)/headway run fill-mask "The capital of France is [MASK]."
 	$(BIN)/headway run feature-extraction "A sentence becomes a vector." --pooling mean
+	$(BIN)/headway run image-classification docs/images/seven.png
+	$(BIN)/headway inspect src/headway/embedded/question-answering
 	$(BIN)/headway families
 
 test: .venv/dev lint types
@@ -41,7 +43,7 @@ docs: .venv/dev
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable ".[vision]"
 	touch $@
 
 .venv/dev: .venv/core

@@ -9,26 +9,28 @@ from __future__ import annotations
 import argparse
 import random
 import re
-import time
+import tempfile
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zlib import crc32
 
 import torch
 from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch.utils.data import IterableDataset
 
-from headway import BertConfig, Tokenizer
+from headway import BertConfig, Tokenizer, Trainer, TrainingArguments
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "src" / "headway" / "embedded"
 SPECIAL = {f"{role}_token": f"[{role.upper()}]" for role in ("pad", "unk", "cls", "sep", "mask")}
 VOWELS, CONSONANTS = ["a", "e", "i", "o", "u", "ai", "ei"], [*"bdfghjklmnprstvwz", "br", "kr", "st", "th"]
 CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:!?'\"()-&$%/"
 
+Made = TypeVar("Made")
 Words = Mapping[str, Sequence[str]]
 
 
@@ -62,6 +64,21 @@ def fill(template: str, words: Words, chance: random.Random) -> tuple[str, dict[
             chosen[slot] = chance.choice([word for word in words[slot.split(".")[0]] if word not in taken])
     text = re.sub(r"{([\w.]+)}", lambda match: chosen[match.group(1)], template)
     return capital(re.sub(r"\b([Aa]) (?=[aeiouAEIOU])", r"\1n ", text)), chosen
+
+
+def distinct(make: Callable[[], Made], count: int, key: Callable[[Made], str], kept: bool) -> list[Made]:
+    """``count`` of what ``make`` makes, no two of them with the same ``key``; those kept from training, or the others.
+
+    Fewer where they run out.
+    """
+    found: dict[str, Made] = {}
+    for _ in range(40 * count):
+        one = make()
+        if held_out(key(one)) == kept:
+            found.setdefault(key(one), one)
+        if len(found) == count:
+            break
+    return list(found.values())
 
 
 def capital(text: str) -> str:
@@ -116,6 +133,21 @@ def wordpiece(texts: Sequence[str], size: int, max_length: int, lowercase: bool 
     )
 
 
+def sentencepiece(texts: Sequence[str], size: int, max_length: int) -> Tokenizer:
+    """A tokenizer of T5's kind, of ``size`` pieces, learnt from ``texts``."""
+    special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    backend = Backend(models.BPE(unk_token="<unk>", fuse_unk=True))
+    backend.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
+    backend.decoder = decoders.Metaspace()
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=list(special.values()), show_progress=False)
+    backend.train_from_iterator(texts, trainer)
+    end = backend.token_to_id("</s>")
+    backend.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", end)]
+    )
+    return Tokenizer(tokenizer_object=backend, model_max_length=max_length, **special)
+
+
 def _best(counts: Counter[str], number: int) -> list[str]:
     return sorted(counts, key=lambda key: (-counts[key], key))[:number]
 
@@ -136,38 +168,62 @@ def small(tokenizer: Tokenizer, layers: int = 2, width: int = 64, **fields: Any)
     )
 
 
+class Stream(IterableDataset[dict[str, Any]]):
+    """Batches that are made while training, one after the other."""
+
+    def __init__(self, batches: Iterator[dict[str, Any]]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self.batches
+
+
+class Recipe(Trainer):
+    """The Trainer, with a loss of the recipe's own where it has one."""
+
+    loss_of: Callable[[Any, dict[str, Any]], torch.Tensor] | None = None
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], **kwargs: Any) -> Any:
+        return super().compute_loss(model, inputs, **kwargs) if self.loss_of is None else self.loss_of(model, inputs)
+
+
 def train(
     model: torch.nn.Module,
-    batches: Iterator[dict[str, Any]],
+    data: Iterator[dict[str, Any]] | Sequence[dict[str, Any]],
     steps: int,
-    loss_of: Callable[[Any, dict[str, Any]], torch.Tensor] | None = None,
+    collator: Callable[[list[Any]], dict[str, Any]] | None = None,
+    *,
+    batch: int = 64,
     rate: float = 2e-3,
+    smoothing: float = 0.0,
+    loss_of: Callable[[Any, dict[str, Any]], torch.Tensor] | None = None,
 ) -> None:
-    """Plain training: AdamW, a tenth of the steps to warm up, then linearly to zero."""
-    decayed = [p for p in model.parameters() if p.dim() > 1]
-    others = [p for p in model.parameters() if p.dim() <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}], lr=rate, betas=(0.9, 0.98)
-    )
-    warm = max(steps // 10, 1)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / warm, (steps - step) / max(steps - warm, 1))
-    )
-    model.train()
-    started, total = time.monotonic(), 0.0
-    for step in range(1, steps + 1):
-        batch = next(batches)
-        loss = model(**batch).loss if loss_of is None else loss_of(model, batch)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        total += loss.item()
-        if step % max(steps // 10, 1) == 0:
-            mean = total / max(steps // 10, 1)
-            print(f"step {step:5d}  loss {mean:.4f}  {time.monotonic() - started:.0f} s", flush=True)
-            total = 0.0
+    """Train on rows, which ``collator`` makes batches of, or on ready batches; the rate falls linearly to zero."""
+    rows = collator is not None
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            max_steps=steps,
+            per_device_train_batch_size=batch if rows else 1,
+            learning_rate=rate,
+            weight_decay=0.01,
+            adam_beta2=0.98,
+            warmup_ratio=0.1,
+            label_smoothing_factor=smoothing,
+            logging_steps=max(steps // 10, 1),
+            save_strategy="no",
+            disable_tqdm=True,
+            report_to="none",
+            use_cpu=True,
+        )
+        trainer = Recipe(
+            model,
+            arguments,
+            train_dataset=data if rows else Stream(iter(data)),
+            data_collator=collator or (lambda one: one[0]),
+        )
+        trainer.loss_of = loss_of
+        trainer.train()
     model.eval()
 
 
@@ -189,19 +245,37 @@ def padded(rows: Sequence[Sequence[int]], fill_with: int) -> torch.Tensor:
 # --- saving -------------------------------------------------------------------------------------------------------
 
 
-def save(out: Path, model: Any, tokenizer: Tokenizer, card: str) -> None:
-    """Write model, tokenizer and card. Weights take half the room as float16; the config has them loaded as float32."""
+def save(out: Path, model: Any, reader: Any, card: str) -> None:
+    """Write model, tokenizer or image processor, and card.
+
+    Weights take half the room as float16; the config has them loaded as float32.
+    """
     model.half().save_pretrained(out)
     config = type(model.config).from_pretrained(out)
     config.dtype = "float32"
     config.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    reader.save_pretrained(out)
     (out / "README.md").write_text(card)
     size = sum(file.stat().st_size for file in out.iterdir()) / 1000
     print(f"{model.num_parameters():,} parameters, {size:.0f} kB in {out}")
 
 
-def card(task: str, what: str, metrics: Mapping[str, float], cannot: str, steps: int, recipe: str) -> str:
+MADE_UP = """English sentences that `recipes/{recipe}` makes of templates and word
+lists. No text of others is in it."""
+HELD_OUT = """Held out are sentences of the same kind that were not trained on: combinations of template and words that
+were left out, and what the row says besides. The numbers say nothing of English as people write it."""
+
+
+def card(
+    task: str,
+    what: str,
+    metrics: Mapping[str, float],
+    cannot: str,
+    steps: int,
+    recipe: str,
+    data: str = MADE_UP,
+    held_out: str = HELD_OUT,
+) -> str:
     """The model card."""
     rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in metrics.items())
     for name, value in metrics.items():
@@ -218,15 +292,13 @@ pipeline_tag: {task}
 {what}
 
 It comes with headway so that `headway run {task}` works offline at once. It is a toy: a tiny network, trained from
-nothing for {steps} steps on one CPU core, on English sentences that `recipes/{recipe}` makes of templates and word
-lists. No text of others is in it.
+nothing for {steps} steps on one CPU core, on {data.format(recipe=recipe)}
 
 | held out | |
 |---|---|
 {rows}
 
-Held out are sentences of the same kind that were not trained on: combinations of template and words that were left
-out, and what the row says besides. The numbers say nothing of English as people write it.
+{held_out}
 
-{cannot} For work, pass `--model` with a checkpoint that was trained on real text.
+{cannot} For work, pass `--model` with a checkpoint that was trained for it.
 """

@@ -11,7 +11,7 @@ import pytest
 from headway import pipeline
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
-TASKS = ["text-classification", "token-classification", "question-answering", "fill-mask", "feature-extraction"]
+TASKS = sorted(recipe.stem.replace("_", "-") for recipe in RECIPES.glob("*_*.py"))
 QUICK = "feature-extraction"
 
 
