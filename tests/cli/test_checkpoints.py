@@ -195,7 +195,7 @@ def headless(hub: Hub, cache: Path, *arguments: str) -> subprocess.CompletedProc
     """Call the command line in a process whose hub is the one on loopback."""
     settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
     command = [sys.executable, "-m", "headway", *arguments]
-    env = {**os.environ, **settings, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    env = {**os.environ, "HF_HUB_OFFLINE": "0", **settings, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
 
 

@@ -300,9 +300,9 @@ def inspect_on(hub: Hub, name: str, tmp_path: Path) -> dict[str, Any]:
 def run(code: str, **environment: str) -> str:
     import os
 
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={**os.environ, **environment}
-    )
+    # Tests beside the oracle switch the network off for their process.
+    environment = {**os.environ, "HF_HUB_OFFLINE": "0", **environment}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fitting import rows_for, trainer_for
+from headway import enable_progress_bar
 from headway.errors import MissingExtraError
 from headway.training.reporting import Evaluations, TensorBoardCallback
 
@@ -45,6 +46,7 @@ def test_the_bar_and_the_table_of_evaluations(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.import_module("huggingface_hub.utils.tqdm"), "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    enable_progress_bar()
     trainer_for(
         tmp_path,
         disable_tqdm=False,
