@@ -34,3 +34,17 @@ def test_digits_of_the_collection_in_any_size_and_ink() -> None:
 def test_a_picture_becomes_vectors() -> None:
     vectors: Any = pipeline("image-feature-extraction")(Image.new("L", (20, 20)))
     assert np.array(vectors).shape[-1] == 64
+
+
+def test_topics_of_ones_own_choice() -> None:
+    judge = pipeline("zero-shot-classification")
+    labels = ["sports", "politics", "cooking"]
+    assert judge("The team scored two goals and won the match.", labels)["labels"][0] == "sports"
+    assert judge("Add salt and pepper to the soup.", labels)["labels"][0] == "cooking"
+
+
+def test_sentences_of_one_story() -> None:
+    judge = pipeline("next-sentence-prediction")
+    first = "Anna went to the station."
+    assert judge({"text": first, "text_pair": "She bought a ticket to Paris."})["label"] == "IsNext"
+    assert judge({"text": first, "text_pair": "The kitchen smelled wonderful."})["label"] == "NotNext"
