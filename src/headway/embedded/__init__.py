@@ -7,8 +7,6 @@ from pathlib import Path
 SHARED = {
     "image-feature-extraction": "image-classification",
     "sentence-similarity": "feature-extraction",
-    "summarization": "text2text-generation",
-    "translation": "text2text-generation",
 }
 
 
