@@ -48,3 +48,18 @@ def test_sentences_of_one_story() -> None:
     first = "Anna went to the station."
     assert judge({"text": first, "text_pair": "She bought a ticket to Paris."})["label"] == "IsNext"
     assert judge({"text": first, "text_pair": "The kitchen smelled wonderful."})["label"] == "NotNext"
+
+
+def test_what_goes_with_a_thing() -> None:
+    choose = pipeline("multiple-choice")
+    assert (
+        choose({"text": "To cut bread you need", "choices": ["a knife", "a towel", "a boat"]})[0]["choice"] == "a knife"
+    )
+
+
+def test_code_goes_on_as_the_standard_library_does() -> None:
+    write: Any = pipeline("text-generation")
+    (found,) = write("import os\n\n\ndef main(", do_sample=False, max_new_tokens=40, return_full_text=False)
+    line, documented, *_ = found["generated_text"].split("\n")
+    assert line.endswith("):")
+    assert documented.startswith('    """')
