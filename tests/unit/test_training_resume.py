@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ import torch
 from torch.utils.data import IterableDataset
 
 from fitting import pad, rows_for, trainer_for
-from headway import CheckpointError
+from headway import CheckpointError, LoraConfig
 from headway.training.callbacks import EarlyStoppingCallback, TrainerCallback
 from headway.training.checkpoint import checkpoints, damage, newest
 from small import same_state, small_model
@@ -313,3 +314,25 @@ def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
     other = small_model("bert", "sequence-classification", num_labels=5)
     with pytest.raises(CheckpointError, match="is it of another model"):
         trainer_for(tmp_path, other).train(resume_from_checkpoint=True)
+
+
+def test_an_adapter_is_resumed_as_exactly(tmp_path: Path) -> None:
+    def adapted() -> Any:
+        model = small_model("bert", "sequence-classification")
+        model.add_adapter(LoraConfig(r=2, target_modules="all-linear"))
+        return model
+
+    torch.manual_seed(0)
+    start = adapted()
+    whole = trainer_for(tmp_path / "whole", model=copy.deepcopy(start))
+    whole.train()
+    folder = tmp_path / "again"
+    saving = {"save_strategy": "steps", "save_steps": 4}
+    broken = trainer_for(folder, model=copy.deepcopy(start), callbacks=[StopAt(5)], **saving)
+    with pytest.raises(KeyboardInterrupt):
+        broken.train()
+    torch.manual_seed(1)
+    resumed = trainer_for(folder, model=copy.deepcopy(start))
+    resumed.train(resume_from_checkpoint=True)
+    assert same_state(resumed.model, whole.model)
+    assert not same_state(resumed.model, start)

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from headway.adapters.load import restore_adapter
 from headway.errors import CheckpointError
 from headway.io.atomic import atomic_folder, write_file
 from headway.io.hub import Folder
@@ -145,7 +146,14 @@ def saver(model: nn.Module) -> Callable[[str], Any]:
 
 @torch.no_grad()
 def restore_weights(model: nn.Module, folder: Path) -> None:
-    """Give the tensors of ``model`` the values that ``saver`` wrote, in place; raises ``CheckpointError``."""
+    """Give the tensors of ``model`` the values that ``saver`` wrote, in place; raises ``CheckpointError``.
+
+    Of a model with an adapter that is the adapter alone, as it is all that learns.
+    """
+    if isinstance(model, PreTrainedModel) and model.peft_config:
+        for name in model.active_adapters():
+            restore_adapter(model, folder, name)
+        return
     weights = open_weights(Folder(str(folder), folder))
     state = model.state_dict(keep_vars=True)
     if isinstance(model, PreTrainedModel):
