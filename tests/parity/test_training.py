@@ -123,6 +123,7 @@ def test_losses_are_those_of_a_loop_around_the_oracle(cell: Cell, tmp_path: Path
     compare(by_trainer(headway, pair.ours, cell, tmp_path), by_hand(pair))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cell", [CASES[0], Cell("t5", "seq2seq-lm")], ids=str)
 def test_losses_are_those_of_the_oracles_trainer(cell: Cell, tmp_path: Path) -> None:
     pair = both(cell)
