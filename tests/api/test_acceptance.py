@@ -489,7 +489,10 @@ def rotten_tomatoes() -> Any:
         ]
         return Dataset.from_dict({"text": [text for text, _ in texts], "label": [label for _, label in texts]})
 
-    return DatasetDict(train=reviews(["Alien", "Heat", "Ran", "Fargo"]), validation=reviews(["Brazil", "Jaws"]))
+    return DatasetDict(
+        train=reviews(["Alien", "Heat", "Ran", "Fargo", "Psycho", "Vertigo", "M", "Tampopo"]),
+        validation=reviews(["Brazil", "Jaws"]),
+    )
 
 
 def test_003_12_a_classifier_is_trained(rotten_tomatoes: Any, tmp_path: Path, said: list[str]) -> None:

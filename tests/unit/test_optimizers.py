@@ -167,6 +167,16 @@ def test_adamw_takes_the_steps_of_torchs_own() -> None:
     assert train(model, make_optimizer(model, arguments()), 4) == train(other, plain, 4)
 
 
+def test_biases_of_attention_scores_do_not_decay() -> None:
+    model = small_model("t5", "seq2seq-lm")
+    optimizer = make_optimizer(model, arguments(weight_decay=0.1))
+    decayed = {id(p) for group in optimizer.param_groups if group["weight_decay"] for p in group["params"]}
+    left = {name for name, parameter in model.named_parameters() if id(parameter) not in decayed}
+    tables = {name for name in left if ".positions." in name}
+    assert len(tables) == 2
+    assert all(name.endswith("norm.weight") for name in left - tables)
+
+
 def test_lion_moves_along_the_sign_of_its_momentum() -> None:
     """Against the algorithm of the paper, number by number."""
     torch.manual_seed(1)

@@ -11,6 +11,8 @@ from torch import nn
 from headway.errors import InputError, did_you_mean
 from headway.models.load import slots
 from headway.models.pretrained import PreTrainedModel
+from headway.nn.positions.bias import RelativeBias
+from headway.nn.positions.grid import GridBias
 from headway.nn.stack import EncoderDecoderBackbone, Stack
 
 Group = dict[str, Any]
@@ -67,9 +69,15 @@ def trained(model: nn.Module) -> dict[str, nn.Parameter]:
     return found
 
 
-def decays(name: str, parameter: nn.Parameter) -> bool:
-    """Does weight decay act on it: on matrices and tables, not on biases, nor on the vectors of norms and scales?"""
-    return parameter.dim() > 1 and name.rpartition(".")[2] != "bias"
+def decaying(model: nn.Module, parameters: Mapping[str, nn.Parameter]) -> set[int]:
+    """The ids of those that weight decay acts on: matrices and tables.
+
+    It leaves alone the vectors of norms and scales, and biases, those of attention scores too.
+    """
+    tables = [module for module in model.modules() if isinstance(module, RelativeBias | GridBias)]
+    biases = {id(parameter) for table in tables for parameter in table.parameters()}
+    biases |= {id(parameter) for name, parameter in parameters.items() if name.rpartition(".")[2] == "bias"}
+    return {id(parameter) for parameter in parameters.values() if parameter.dim() > 1} - biases
 
 
 def hidden_matrices(model: nn.Module) -> set[int]:
@@ -100,11 +108,11 @@ def parameter_groups(
     Raises:
         InputError: ``layer_decay`` is asked of a model without a stack of layers, or out of range.
     """
-    depths = _depths(model, layer_decay)
+    depths, decayed = _depths(model, layer_decay), decaying(model, parameters)
     groups: dict[tuple[float, float], Group] = {}
-    for name, parameter in parameters.items():
+    for parameter in parameters.values():
         rate = learning_rate * layer_decay ** depths.get(id(parameter), 0)
-        decay = weight_decay if decays(name, parameter) else 0.0
+        decay = weight_decay if id(parameter) in decayed else 0.0
         group = groups.setdefault((rate, decay), {"params": [], "lr": rate, "weight_decay": decay})
         group["params"].append(parameter)
     return list(groups.values())
