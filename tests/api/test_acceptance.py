@@ -513,9 +513,7 @@ def test_003_12_a_classifier_is_trained(rotten_tomatoes: Any, tmp_path: Path, sa
 
     dataset = rotten_tomatoes.map(tokenize_dataset, batched=True)
     data_collator = DataCollatorWithPadding(tokenizer=tokenizer)
-    training_args = TrainingArguments(
-        output_dir="reviews", learning_rate=3e-4, per_device_train_batch_size=4, num_train_epochs=4, logging_steps=1
-    )
+    training_args = TrainingArguments(output_dir="reviews", learning_rate=3e-4, num_train_epochs=4, logging_steps=1)
     trainer = Trainer(
         model=model,
         args=training_args,
