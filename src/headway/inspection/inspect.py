@@ -20,7 +20,7 @@ from headway.io.hub import locate
 from headway.io.packed import pairs, unread
 from headway.io.stored import Stored, stored_in
 from headway.models.classes import class_name
-from headway.models.plan import BASE, canonical_task, plan, tasks_of
+from headway.models.plan import BASE, Plan, canonical_task, plan, tasks_of
 from headway.parameters import Tensor
 from headway.registry import Family, find_family
 from headway.tasks import TASKS
@@ -53,6 +53,7 @@ def inspect_model(
         known = ("tokens", "rows", "variant", "revision", "subfolder", "cache_dir", "token", "local_files_only")
         raise InputError(f"inspect_model takes no argument {other!r}.{did_you_mean(other, known)}")
     source = locate(name, **place)
+    card = card_facts(source)
     config = AutoConfig.from_pretrained(name, **place)
     family = find_family(config.model_type)
     stored = stored_in(source, variant=variant, name=getattr(config, "transformers_weights", None))
@@ -71,13 +72,13 @@ def inspect_model(
         weights=_weights(stored, config),
         fit=None if fits is None else fits[task],
         heads=states,
-        tasks=_pipelines(states),
+        tasks=_pipelines(made, states, card.get("pipeline_tag")),
         memory=memory.weights(tensors),
         cache=memory.cache(made.backbone, tokens, rows, _width(stored, config)),
         cache_tokens=tokens,
         cache_rows=rows,
         tokenizer=tokenizer_facts(source),
-        card=card_facts(source),
+        card=card,
         notes=tuple(_notes(stored, config)),
     )
 
@@ -139,14 +140,22 @@ def _is_possible(family: Family, task: str, config: PreTrainedConfig) -> bool:
     return not (task == "causal-lm" and ahead)
 
 
-def _pipelines(states: Mapping[str, str]) -> tuple[str, ...]:
-    """The pipelines of heads that are trained."""
-    from headway.pipelines.base import pipelines
+def _pipelines(made: Plan, states: Mapping[str, str], tag: str | None) -> tuple[str, ...]:
+    """The pipelines of heads that are trained; before them the one that the card names, if it is for such a head."""
+    from headway.pipelines.base import named, pipelines
 
-    autos = {
-        f"AutoModel{TASKS[task].auto or TASKS[task].suffix}" for task, state in states.items() if state == "trained"
-    }
-    return tuple(task for task, kind in pipelines().items() if kind.told_by_head and kind.auto in autos)
+    trained = [TASKS[task] for task, state in states.items() if state == "trained"]
+    autos = {f"AutoModel{task.auto or task.suffix}" for task in trained} or {"AutoModel"}
+    reads = "pixel_values" if isinstance(made.backbone, spec.VisionEncoder) else "input_ids"
+    said = named(tag) if isinstance(tag, str) else None
+    found = [
+        kind
+        for kind in pipelines().values()
+        if kind.auto in autos
+        and (kind.auto != "AutoModel" or kind.reads == reads)
+        and (kind.told_by_head or kind is said)
+    ]
+    return tuple(kind.task for kind in sorted(found, key=lambda kind: kind is not said))
 
 
 def _active(tensors: Mapping[str, Tensor], backbone: spec.Backbone) -> int:

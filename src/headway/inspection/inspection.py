@@ -45,7 +45,7 @@ class Inspection:
         heads: each head that the backbone takes: ``"trained"`` in this file, ``"fits"`` where the file's head has its
             names and shapes but was trained for another, ``"new"`` where its weights would be drawn, ``"impossible"``
             where the file lacks what it reads of the backbone, or ``"unknown"``.
-        tasks: pipelines that the file is trained for.
+        tasks: pipelines that the file is trained for, first the one that ``pipeline`` takes by itself.
         memory: bytes of the weights by dtype.
         cache: bytes of a cache of ``cache_tokens`` tokens in each of ``cache_rows`` rows, in the dtype of the weights;
             None for a model that keeps none.

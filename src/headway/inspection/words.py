@@ -55,42 +55,36 @@ def residual(residual: spec.Residual) -> str:
     return (_RESIDUALS.get(type(residual)) or type(residual).__name__ + " {}").format(norm(residual.norm))
 
 
-def read(read: spec.Read) -> str:
+def read(kind: spec.Read) -> str:
     """What a head or pooler reads."""
-    if isinstance(read, spec.Joined):
-        return " and ".join(map(_read, read.reads))
-    if isinstance(read, spec.NthToken):
-        return f"token {read.at}"
-    return _READS.get(type(read)) or type(read).__name__
+    if isinstance(kind, spec.Joined):
+        return " and ".join(map(read, kind.reads))
+    if isinstance(kind, spec.NthToken):
+        return f"token {kind.at}"
+    return _READS.get(type(kind)) or type(kind).__name__
 
 
-_read = read
-
-
-def position(position: Any) -> str:
+def position(kind: Any) -> str:
     """How tokens are told apart by their places."""
-    match position:
+    match kind:
         case spec.Rotary():
-            turned = f"rotary positions on {position.width} channels, base {position.theta:,.0f}"
-            return turned if position.scaling is None else f"{turned}, {_SCALINGS[type(position.scaling)]}"
+            turned = f"rotary positions on {kind.width} channels, base {kind.theta:,.0f}"
+            return turned if kind.scaling is None else f"{turned}, {_SCALINGS[type(kind.scaling)]}"
         case spec.Learned():
-            return f"{position.count:,} learned positions"
+            return f"{kind.count:,} learned positions"
         case spec.Sinusoidal():
             return "sine positions"
         case spec.RelativeBias():
-            return f"learned bias of {position.buckets} distances"
+            return f"learned bias of {kind.buckets} distances"
         case spec.GridBias():
-            return f"learned bias on a grid of {position.grid[0]} x {position.grid[1]}"
+            return f"learned bias on a grid of {kind.grid[0]} x {kind.grid[1]}"
         case spec.LayerBias():
-            return f"{_position(position.bias)}, its own"
+            return f"{position(kind.bias)}, its own"
         case spec.RelativeTable():
-            return f"vectors of {2 * position.span} distances"
+            return f"vectors of {2 * kind.span} distances"
         case spec.Alibi() | spec.RoundedAlibi():
             return "ALiBi"
-    return type(position).__name__
-
-
-_position = position
+    return type(kind).__name__
 
 
 def mixer(mixer: spec.Mixer, width: int) -> str:
@@ -129,23 +123,20 @@ def _attention(attention: spec.Attention, width: int) -> str:
     return ", ".join(parts)
 
 
-def mlp(mlp: spec.ChannelMixer, width: int) -> str:
+def mlp(part: spec.ChannelMixer, width: int) -> str:
     """A channel mixer in a stack of ``width`` channels."""
-    match mlp:
+    match part:
         case spec.Mlp():
-            return f"{width:,} -> {mlp.width:,} -> {width:,}, {mlp.activation}"
+            return f"{width:,} -> {part.width:,} -> {width:,}, {part.activation}"
         case spec.GatedMlp():
-            return f"{width:,} -> {mlp.width:,} -> {width:,}, gated by {mlp.activation}"
+            return f"{width:,} -> {part.width:,} -> {width:,}, gated by {part.activation}"
         case spec.ClampedGatedMlp():
-            return f"{width:,} -> {mlp.width:,} -> {width:,}, gated, clamped at {mlp.limit:g}"
+            return f"{width:,} -> {part.width:,} -> {width:,}, gated, clamped at {part.limit:g}"
         case spec.TokenGatedMlp():
-            return f"{_mlp(mlp.mlp, width)}, gated once a token"
+            return f"{mlp(part.mlp, width)}, gated once a token"
         case spec.MixtureOfExperts():
-            shared = "" if mlp.shared is None else f", and one for all tokens: {_mlp(mlp.shared, width)}"
-            return f"{mlp.router.top} of {mlp.count} experts a token, each {_mlp(mlp.expert, width)}{shared}"
-
-
-_mlp = mlp
+            shared = "" if part.shared is None else f", and one for all tokens: {mlp(part.shared, width)}"
+            return f"{part.router.top} of {part.count} experts a token, each {mlp(part.expert, width)}{shared}"
 
 
 def embed(embed: spec.Embed | spec.Patches, width: int) -> str:

@@ -11,11 +11,10 @@ from typing import Any
 import torch
 
 from headway.auto.config import AutoConfig
-from headway.config import PreTrainedConfig
 from headway.errors import ExportError, InputError, MissingExtraError
 from headway.io.atomic import atomic_folder, write_file
 from headway.models.assemble import model_class
-from headway.models.classes import find_class, named_task
+from headway.models.classes import named_task, saved_task
 from headway.models.plan import BASE
 from headway.models.pretrained import PreTrainedModel
 from headway.onnx.comparing import difference
@@ -90,7 +89,7 @@ def _model(model: Any, task: str | None) -> Any:
     """``model``, loaded with the head of ``task`` where it is a checkpoint."""
     if isinstance(model, str | os.PathLike):
         config = AutoConfig.from_pretrained(model)
-        head = OnnxConfig(config, task).head if task is not None else _task_of(config)
+        head = OnnxConfig(config, task).head if task is not None else saved_task(config)
         return model_class(config.model_type, named_task(config, head)).from_pretrained(model, config=config)
     if not isinstance(model, PreTrainedModel):
         raise InputError(f"Expected a model of headway or the folder of one, got a {type(model).__name__}.")
@@ -109,12 +108,6 @@ def _checked(model: Any, check: bool) -> Any:
             "onnxruntime compares no bfloat16; load the model with dtype=torch.float32, or pass check=False."
         )
     return model
-
-
-def _task_of(config: PreTrainedConfig) -> str:
-    """The head that a checkpoint was saved with; the bare backbone where its config does not tell."""
-    found = [find_class(name) for name in config.architectures or ()]
-    return next((each[1] for each in found if each is not None and each[0] == config.model_type), BASE)
 
 
 def _parts(model: Any, config: OnnxConfig, own: bool, with_past: bool) -> Sequence[Part]:

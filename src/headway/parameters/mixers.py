@@ -70,29 +70,26 @@ def _state_space(mixer: spec.StateSpace, width: int) -> Tensors:
     yield from linear("out_proj", inner, width, mixer.bias)
 
 
-def mlp(mlp: spec.ChannelMixer, width: int) -> Tensors:
+def mlp(part: spec.ChannelMixer, width: int) -> Tensors:
     """Those of a channel mixer."""
-    match mlp:
+    match part:
         case spec.Mlp():
-            yield from linear("up", width, mlp.width, mlp.bias)
-            yield from linear("down", mlp.width, width, mlp.bias)
+            yield from linear("up", width, part.width, part.bias)
+            yield from linear("down", part.width, width, part.bias)
         case spec.GatedMlp() | spec.ClampedGatedMlp():
-            yield from linear("gate", width, mlp.width, mlp.bias)
-            yield from linear("up", width, mlp.width, mlp.bias)
-            yield from linear("down", mlp.width, width, mlp.bias)
+            yield from linear("gate", width, part.width, part.bias)
+            yield from linear("up", width, part.width, part.bias)
+            yield from linear("down", part.width, width, part.bias)
         case spec.TokenGatedMlp():
-            yield from under("mlp", _mlp(mlp.mlp, width))
+            yield from under("mlp", mlp(part.mlp, width))
             yield from table("gate", 1, width)
         case spec.MixtureOfExperts():
-            yield from under("router", _router(mlp.router, width, mlp.count))
-            expert = tuple(_mlp(mlp.expert, width))
-            for number in range(mlp.count):
+            yield from under("router", _router(part.router, width, part.count))
+            expert = tuple(mlp(part.expert, width))
+            for number in range(part.count):
                 yield from under(f"experts.{number}", iter(expert))
-            if mlp.shared is not None:
-                yield from under("shared", _mlp(mlp.shared, width))
-
-
-_mlp = mlp
+            if part.shared is not None:
+                yield from under("shared", mlp(part.shared, width))
 
 
 def _router(router: spec.Router, width: int, count: int) -> Tensors:

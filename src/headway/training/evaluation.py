@@ -62,7 +62,8 @@ class Batched(Sink):
     wants_predictions = True
 
     def __init__(self, compute: Callable[..., Metrics]) -> None:
-        self.compute, self.waiting = compute, None  # type: tuple[Callable[..., Metrics], Prediction | None]
+        self.compute = compute
+        self.waiting: Prediction | None = None
 
     def take(self, batch: Prediction) -> None:
         if self.waiting is not None:
@@ -84,7 +85,8 @@ class Kept(Sink):
     wants_predictions = True
 
     def __init__(self, compute: Any, fill: int = _FILL) -> None:
-        self.compute, self.fill, self.batches = compute, fill, []  # type: tuple[Any, int, list[Prediction]]
+        self.compute, self.fill = compute, fill
+        self.batches: list[Prediction] = []
 
     def take(self, batch: Prediction) -> None:
         self.batches.append(batch)

@@ -26,7 +26,8 @@ class SpeedCallback(TrainerCallback):
     """
 
     def __init__(self) -> None:
-        self.seconds, self.steps, self.mark = 0.0, 0, None  # type: tuple[float, int, float | None]
+        self.seconds, self.steps = 0.0, 0
+        self.mark: float | None = None
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         now = time.perf_counter()
@@ -244,7 +245,8 @@ class TensorBoardCallback(TrainerCallback):
             raise MissingExtraError(
                 "report_to='tensorboard' needs tensorboard; install it with: pip install headway[tensorboard]"
             ) from error
-        self.make, self.writer = SummaryWriter, None  # type: tuple[Any, Any]
+        self.make: Any = SummaryWriter
+        self.writer: Any = None
 
     def on_log(
         self,
