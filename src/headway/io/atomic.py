@@ -63,9 +63,18 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` as a new file, so that hard links to and maps of a former one keep their content."""
-    path.unlink(missing_ok=True)
-    path.write_bytes(data)
+    """Write ``data`` to ``path`` as a new file, whole or not at all.
+
+    Hard links to and maps of a former one keep their content.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise
 
 
 @contextmanager

@@ -6,8 +6,6 @@ import base64
 import hashlib
 import json
 import os
-import secrets
-from contextlib import suppress
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from headway.errors import InputError
+from headway.io.atomic import write_file
 from headway.views.png import png
 from headway.views.scene import Array, Scene
 from headway.views.svg import svg
@@ -60,7 +59,10 @@ class View:
                 content = png(self.scene())
             case _:
                 raise InputError(f"{path.name!r} tells no format: let the file end in .html, .svg or .png.")
-        _write(path, content)
+        try:
+            write_file(path, content)
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def fragment(kind: str, data: dict[str, Any]) -> str:
@@ -119,15 +121,3 @@ def _asset(name: str) -> str:
 
 def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
-        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
