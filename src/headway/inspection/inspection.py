@@ -110,12 +110,13 @@ class Inspection:
         return f"{self.name}\n\n{self.picture}\n\n{facts}"
 
     def _repr_html_(self) -> str:
+        style = "text-align:left;vertical-align:top;padding-right:1.5em;white-space:nowrap"
         rows = "".join(
-            f"<tr><th style='text-align:left;vertical-align:top'>{escape(name)}</th>"
-            f"<td style='text-align:left'>{escape(text)}</td></tr>"
+            f"<tr><th style='{style}'>{escape(name)}</th><td style='text-align:left'>{escape(text)}</td></tr>"
             for name, text in self._rows()
         )
-        return f"<h4>{escape(self.name)}</h4>{self.picture.to_html()}<table>{rows}</table>"
+        picture = f"<div style='margin:0 0 1.2em -1.2em'>{self.picture.to_html()}</div>"
+        return f"<div style='line-height:1.5'><h4>{escape(self.name)}</h4>{picture}<table>{rows}</table></div>"
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         """All but the picture, as lines."""

@@ -46,9 +46,9 @@ class Block:
 
     def to_html(self) -> str:
         """As nested lists, which fold."""
-        head = f"<b>{escape(self._title)}</b> {escape(self._text)} <small>{count(self.parameters)}</small>"
+        head = f"<b>{escape(self._title)}</b> <small>{count(self.parameters)}</small> &ensp;{escape(self._text)}"
         if not self.blocks:
-            return f"<div style='margin-left:1.2em'>{head}</div>"
+            return f"<div style='margin-left:1.2em;padding-left:1.1em'>{head}</div>"
         inner = "".join(block.to_html() for block in self.blocks)
         return f"<details open style='margin-left:1.2em'><summary>{head}</summary>{inner}</details>"
 
