@@ -79,7 +79,7 @@ def main() -> None:
         target = torch.arange(len(scores))
         return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
 
-    train(model, batches(), chosen.steps, loss)
+    train(model, batches(), chosen.steps, loss_of=loss)
     embed = pipeline("feature-extraction", model, tokenizer=tokenizer, pooling="mean")
 
     def found(said: list[Meaning]) -> float:

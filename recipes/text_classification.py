@@ -56,7 +56,7 @@ def main() -> None:
         labels = batch.pop("labels")
         return F.cross_entropy(model(**batch).logits, labels, label_smoothing=0.1)
 
-    train(model, batches(), chosen.steps, loss)
+    train(model, batches(), chosen.steps, loss_of=loss)
     classify = pipeline("text-classification", model, tokenizer=tokenizer)
 
     def accuracy(cases: list[tuple[str, int]]) -> float:
