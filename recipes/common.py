@@ -215,6 +215,7 @@ def train(
             disable_tqdm=True,
             report_to="none",
             use_cpu=True,
+            remove_unused_columns=rows,
         )
         trainer = Recipe(
             model,
