@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import headway
+from headway.aliases import ALIASES
 from headway.models.assemble import model_class
 from headway.models.classes import class_names
 from headway.onnx.config import onnx_configs
@@ -21,6 +22,8 @@ def text() -> str:
     lines = ["# Made by tools/stubs.py; a test says when it is out of date.", ""]
     for module, names in sorted(headway._HOMES.items()):
         lines += [f"from {module} import {name} as {name}" for name in sorted(names)]
+    lines += [f"from {module} import {own} as {name}" for name, (module, own) in sorted(ALIASES.items())]
+    lines += ["from headway import logging as logging"]
     classes = {name: model_class(*key) for name, key in class_names().items()}
     kinds = sorted({(kind.__module__, kind.__name__) for kind in (made.__bases__[0] for made in classes.values())})
     configs = {family.config.__name__: family.config for family in families().values()}

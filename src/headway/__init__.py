@@ -1,7 +1,8 @@
 """headway: any pretrained transformer backbone with any head.
 
 Names are looked up when they are first asked for, so ``import headway`` costs next to nothing. Besides those below
-there are the classes of every family and head, such as ``BertConfig`` and ``BertForSequenceClassification``.
+there are the classes of every family and head, such as ``BertConfig`` and ``BertForSequenceClassification``, and other
+names that the field has for some of them (``aliases``).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from headway.aliases import ALIASES
 from headway.collection import collection_paused
 
 __version__ = "0.1.0"
@@ -34,6 +36,7 @@ _HOMES = {
         "AutoModelForTokenClassification",
         "AutoModelForZeroShotImageClassification",
     ),
+    "headway.auto.processor": ("AutoProcessor", "Processor"),
     "headway.auto.tokenizer": ("AutoTokenizer",),
     "headway.config": ("PreTrainedConfig", "PretrainedConfig"),
     "headway.errors": (
@@ -69,6 +72,8 @@ _HOMES = {
         "SuppressTokensLogitsProcessor",
     ),
     "headway.generation.stopping": (
+        "EosTokenCriteria",
+        "MaxLengthCriteria",
         "MaxTimeCriteria",
         "StopStringCriteria",
         "StoppingCriteria",
@@ -145,7 +150,7 @@ _HOMES = {
         "get_scheduler",
         "get_wsd_schedule",
     ),
-    "headway.verbosity": (
+    "headway.logging": (
         "get_verbosity",
         "set_verbosity",
         "set_verbosity_debug",
@@ -155,6 +160,7 @@ _HOMES = {
     ),
     "headway.views.attention": ("AttentionView", "attention_view"),
     "headway.views.hidden": ("HiddenStatesView", "hidden_states_view"),
+    "tokenizers": ("AddedToken",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -162,11 +168,14 @@ __all__ = ["__version__", *sorted(_HOME)]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
+    if name in _HOME or name in ALIASES:
+        module, own = (_HOME[name], name) if name in _HOME else ALIASES[name]
         with collection_paused():
-            value = getattr(importlib.import_module(_HOME[name]), name)
+            value = getattr(importlib.import_module(module), own)
     elif name[:1].isupper():
         value = _family_class(name)
+    elif name == "logging":
+        value = importlib.import_module("headway.logging")
     else:
         raise AttributeError(f"module 'headway' has no attribute {name!r}")
     globals()[name] = value
@@ -192,7 +201,7 @@ def _family_class(name: str) -> Any:
     if found is not None:
         return model_class(*found)
     raise AttributeError(
-        f"module 'headway' has no attribute {name!r}.{did_you_mean(name, [*_HOME, *configs, *class_names()])}"
+        f"module 'headway' has no attribute {name!r}.{did_you_mean(name, [*_HOME, *ALIASES, *configs, *class_names()])}"
     )
 
 

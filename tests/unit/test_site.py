@@ -12,8 +12,8 @@ import headway
 from headway.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-# Other names of what is there under its own.
-ALIASES = {"PretrainedConfig", "PretrainedModel"}
+# Other names of what is there under its own, and what another library describes.
+ALIASES = {"AddedToken", "PretrainedConfig", "PretrainedModel"}
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,26 @@ class StoppingCriteriaList(list[Callable[..., Any]]):
         return done
 
 
+class MaxLengthCriteria(StoppingCriteria):
+    """Finishes all rows that have ``max_length`` ids, those of the prompt included."""
+
+    def __init__(self, max_length: int) -> None:
+        self.max_length = max_length
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> bool:
+        return input_ids.shape[-1] >= self.max_length
+
+
+class EosTokenCriteria(StoppingCriteria):
+    """Finishes a row whose last id is ``eos_token_id``, or one of several."""
+
+    def __init__(self, eos_token_id: int | Sequence[int] | Tensor) -> None:
+        self.eos_token_id = torch.atleast_1d(torch.as_tensor(eos_token_id))
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        return torch.isin(input_ids[:, -1], self.eos_token_id.to(input_ids.device))
+
+
 class MaxTimeCriteria(StoppingCriteria):
     """Finishes all rows ``max_time`` seconds after it was made."""
 

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, ClassVar
 
 from headway.errors import InputError, did_you_mean
+from headway.pipelines.device import place_of
 from headway.pipelines.options import Options
 from headway.pipelines.steps import FLAGS, STEPS, StepOptions, in_steps, names_of
 
@@ -33,6 +34,7 @@ class Pipeline:
         model: a model with the head of the task.
         tokenizer: the tokenizer of the model.
         image_processor: what makes images the model's inputs.
+        device: where the model is to run, as ``pipeline`` takes it; left out, where it is.
         **options: the task's options, for every call that does not say otherwise.
 
     Attributes:
@@ -76,8 +78,10 @@ class Pipeline:
             base = next(base.__name__ for base in cls.__mro__ if "run" in base.__dict__)
             raise TypeError(f"{cls.__name__} defines {steps[0]}, but a {base} does not run in steps; override answer.")
 
-    def __init__(self, model: Any, tokenizer: Any = None, image_processor: Any = None, **options: Any) -> None:
-        self.model = model
+    def __init__(
+        self, model: Any, tokenizer: Any = None, image_processor: Any = None, device: Any = None, **options: Any
+    ) -> None:
+        self.model = model if device is None else model.to(place_of(device))
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.options = self.options_from(type(self).Options(), options)

@@ -9,6 +9,7 @@ from typing import Any
 
 from headway.errors import InputError, WeightsError
 from headway.pipelines.base import Pipeline, find_pipeline, pipelines
+from headway.pipelines.device import place_of
 from headway.pipelines.infer import task_of
 
 # What pipelines need beside the model, and the Auto class that loads it.
@@ -69,11 +70,11 @@ def pipeline(
         model, place = _default(kind, place)
     given = {"tokenizer": tokenizer, "image_processor": image_processor}
     missing = [part for part in kind.parts if given[part] is None]
-    where = _device(device if device_map is None else device_map)
+    where = place_of(device if device_map is None else device_map)
     if isinstance(model, str | os.PathLike):
         name: Any = os.fspath(model)
         model = _load(auto, kind.load_with, name, config, {"dtype": dtype, **place, **(model_kwargs or {})})
-        model.to(where or _device("auto"))
+        model.to(where or place_of("auto"))
     else:
         name = model.config.name_or_path if missing else ""
         if where is not None:
@@ -142,21 +143,3 @@ def _refuse_new(model: Any, task: str, auto: Any) -> None:
             f"{report.checkpoint} has no trained head for {task} ({listed} would be random): choose a checkpoint "
             "that has one, or pass allow_new_head=True."
         )
-
-
-def _device(device: Any) -> Any:
-    import torch
-
-    if device is None or isinstance(device, torch.device):
-        return device
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if isinstance(device, int):
-        device = "cpu" if device < 0 else f"cuda:{device}"
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError):
-        raise InputError(f"device={device!r} is no device; use 'cpu', 'cuda:0' or a number.") from None
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device={device!r} is not there: torch sees no GPU on this machine.")
-    return found

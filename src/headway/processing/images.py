@@ -14,6 +14,7 @@ from headway.config import take_source_keywords
 from headway.errors import CheckpointError, ConfigError, InputError, did_you_mean
 from headway.io.atomic import atomic_folder, write_file
 from headway.io.hub import locate
+from headway.io.source import Source
 from headway.outputs import ModelOutput
 from headway.processing.opening import opened
 
@@ -83,9 +84,7 @@ class ImageProcessor:
             InputError: an argument is unknown.
         """
         source = locate(pretrained_model_name_or_path, **take_source_keywords(kwargs))
-        values = source.read_json(FILE_NAME)
-        if values is None:
-            values = (source.read_json("processor_config.json") or {}).get("image_processor")
+        values = settings_in(source)
         if values is None:
             raise CheckpointError(f"{source.name!r} has no {FILE_NAME}: searched {source.where}.")
         _check(kwargs, values)
@@ -123,6 +122,9 @@ class ImageProcessor:
 
         return Images(pixel_values=torch.from_numpy(pixels))
 
+    def __repr__(self) -> str:
+        return f"ImageProcessor({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
+
     def _pixels(self, image: Image) -> np.ndarray[Any, Any]:
         """``[channels, height, width]`` float32."""
         image = image.convert("L" if len(self.mean) == 1 else "RGB")
@@ -141,6 +143,14 @@ class ImageProcessor:
 AutoImageProcessor = ImageProcessor
 
 Size = dict[str, int]
+
+
+def settings_in(source: Source) -> dict[str, Any] | None:
+    """The settings of images that a checkpoint holds; None where there are none."""
+    values = source.read_json(FILE_NAME)
+    if values is None:
+        values = (source.read_json("processor_config.json") or {}).get("image_processor")
+    return values
 
 
 def _check(settings: Mapping[str, Any], known: Mapping[str, Any]) -> None:

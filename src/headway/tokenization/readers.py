@@ -46,6 +46,11 @@ def read_vocabulary(source: Source, settings: Settings) -> Built:
     raise TokenizerError(f"{source.name!r} has no tokenizer: searched {source.where} for {wanted}.")
 
 
+def has_vocabulary(source: Source) -> bool:
+    """Are there files of a known format?"""
+    return any(all(source.find(name) for name in names) for names in READERS)
+
+
 def _read_tokenizer_json(files: Files) -> Built:
     return Built(_from_json(files.paths[0]), files.kind, whole=True)
 

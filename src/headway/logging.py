@@ -1,10 +1,24 @@
-"""How much of its log headway shows."""
+"""How much headway says: the log and the bars, as code of the field switches them by one module."""
 
 from __future__ import annotations
 
 import logging
 
 from headway.errors import InputError, did_you_mean
+from headway.progress import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
+
+__all__ = [
+    "disable_progress_bar",
+    "enable_progress_bar",
+    "get_logger",
+    "get_verbosity",
+    "is_progress_bar_enabled",
+    "set_verbosity",
+    "set_verbosity_debug",
+    "set_verbosity_error",
+    "set_verbosity_info",
+    "set_verbosity_warning",
+]
 
 LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error", "critical")}
 
@@ -23,6 +37,11 @@ def set_verbosity(level: int | str) -> None:
     logger.setLevel(LEVELS[level] if isinstance(level, str) else level)
     if logger.level < logging.WARNING and not logger.hasHandlers():  # Python shows warnings by itself, and no less
         logger.addHandler(logging.StreamHandler())
+
+
+def get_logger(name: str | None = None) -> logging.Logger:
+    """The logger of that name, headway's own where there is none."""
+    return logging.getLogger(name or "headway")
 
 
 def get_verbosity() -> int:
