@@ -31,6 +31,8 @@ def text() -> str:
     lines += [f"from {module} import {name}" for module, name in kinds]
     lines += ["", "__version__: str", ""]
     lines += [f"class {name}({made.__bases__[0].__name__}): ..." for name, made in sorted(classes.items())]
+    titles = sorted({family.title for family in families().values()})
+    lines += [f"class {title}PreTrainedModel(PreTrainedModel): ..." for title in titles]
     lines += [f"class {name}(OnnxConfig): ..." for name in sorted(onnx_configs())]
     return "\n".join(lines) + "\n"
 

@@ -194,12 +194,15 @@ def _family_class(name: str) -> Any:
         graphs = importlib.import_module("headway.onnx.config").find_onnx_config(name)
         if graphs is not None:
             return graphs
-    from headway.models.assemble import model_class
+    from headway.models.assemble import base_class, model_class
     from headway.models.classes import class_names, find_class
 
     found = find_class(name)
     if found is not None:
         return model_class(*found)
+    for family in families().values():
+        if name == f"{family.title}PreTrainedModel":
+            return base_class(family.model_type)
     raise AttributeError(
         f"module 'headway' has no attribute {name!r}.{did_you_mean(name, [*_HOME, *ALIASES, *configs, *class_names()])}"
     )

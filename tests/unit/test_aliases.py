@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 # Before transformers, which looks it up once.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -19,6 +20,7 @@ from headway.aliases import ALIASES
 from headway.auto.processor import Processor
 from headway.embedded import folder
 from headway.tokenization.kinds import GENERIC, kind_of
+from small import small_checkpoint, small_config
 
 # Gone from transformers 5.
 REMOVED = {
@@ -111,3 +113,57 @@ def test_criteria() -> None:
     model = headway.AutoModelForCausalLM.from_pretrained(folder("text-generation"))
     criteria = headway.StoppingCriteriaList([headway.MaxLengthCriteria(max_length=6)])
     assert model.generate(ids, max_new_tokens=20, min_new_tokens=10, stopping_criteria=criteria).shape == (2, 6)
+
+
+def tagger(library: Any) -> Any:
+    """A class as people write it over either library."""
+
+    class Tagger(library.BertPreTrainedModel):  # type: ignore[misc, name-defined]
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            self.num_labels = config.num_labels
+            self.bert = library.BertModel(config, add_pooling_layer=False)
+            self.dropout = torch.nn.Dropout(config.hidden_dropout_prob)
+            self.tags = torch.nn.Linear(config.hidden_size, config.num_labels)
+            self.post_init()
+
+        def forward(self, input_ids: Any, attention_mask: Any = None) -> Any:
+            states = self.bert(input_ids, attention_mask=attention_mask)[0]
+            return self.tags(self.dropout(states))
+
+    return Tagger
+
+
+def test_a_class_of_ones_own_over_a_family(tmp_path: Path) -> None:
+    small_checkpoint(tmp_path / "bert", "bert", "masked-lm")
+    ids = torch.tensor([[5, 6, 7, 8]])
+    ours, theirs = (
+        tagger(library).from_pretrained(tmp_path / "bert", num_labels=4) for library in (headway, transformers)
+    )
+    assert ours.load_report.new == ("tags.weight", "tags.bias")
+    assert ours.tags.bias.eq(0).all()
+    assert ours.tags.weight.std() < 0.1
+    with torch.no_grad():
+        ours.tags.weight.copy_(theirs.tags.weight)
+    torch.testing.assert_close(ours(ids), theirs(ids), atol=1e-5, rtol=1e-5)
+    ours.save_pretrained(tmp_path / "tagger")
+    again = tagger(transformers).from_pretrained(tmp_path / "tagger")
+    torch.testing.assert_close(again(ids), theirs(ids), atol=1e-5, rtol=1e-5)
+
+
+def test_weights_drawn_as_a_class_says() -> None:
+    class Mine(headway.PreTrainedModel):
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            self.inner = headway.AutoModel.from_config(config)
+            self.before = {name: value.clone() for name, value in self.inner.state_dict().items()}
+            self.out = torch.nn.Linear(4, 4)
+            self.init_weights()
+
+        def _init_weights(self, module: torch.nn.Module) -> None:
+            if isinstance(module, torch.nn.Linear):
+                module.weight.data.fill_(7.0)
+
+    model = Mine(small_config("bert"))
+    assert model.out.weight.eq(7).all()
+    assert all(torch.equal(value, model.before[name]) for name, value in model.inner.state_dict().items())

@@ -10,6 +10,7 @@ from headway.models.classes import class_name
 from headway.models.encoder_decoder import EncoderDecoderModel
 from headway.models.family import FamilyModel
 from headway.models.plan import canonical_task, plan
+from headway.models.pretrained import PreTrainedModel
 from headway.models.text import TextModel
 from headway.models.two_towers import TwoTowerModel
 from headway.models.vision import VisionModel
@@ -22,6 +23,21 @@ _KINDS: dict[type, type[FamilyModel]] = {
     spec.VisionEncoder: VisionModel,
     spec.TwoTowers: TwoTowerModel,
 }
+
+
+@cache
+def base_class(model_type: str) -> type[PreTrainedModel]:
+    """What classes of one's own with a family's config derive from, such as ``BertPreTrainedModel``."""
+    family = find_family(model_type)
+    return type(
+        f"{family.title}{PreTrainedModel.__name__}",
+        (PreTrainedModel,),
+        {
+            "__doc__": f"A module with a config of {family.title}'s; subclass it as ``PreTrainedModel``.",
+            "__module__": "headway",
+            "config_class": family.config,
+        },
+    )
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -62,6 +62,26 @@ class PreTrainedModel(Adaptable, nn.Module):
             )
         kernel(config._attn_implementation)
         self.config = config
+
+    def post_init(self) -> None:
+        """Draw the weights of this model's own modules anew, as classes of the field do at the end of ``__init__``.
+
+        A method ``_init_weights(module)`` of the class says how; without one they are drawn as everywhere. Models
+        within this one keep theirs.
+        """
+        inner = tuple(
+            f"{path}." for path, module in self.named_modules() if path and isinstance(module, PreTrainedModel)
+        )
+        own = [path for path, _ in self.named_modules() if not f"{path}.".startswith(inner)]
+        draw: Callable[[nn.Module], None] | None = getattr(self, "_init_weights", None)
+        if draw is None:
+            names = (name for name, _ in self.named_parameters())
+            initialise(self, self.config, [name for name in names if name.rpartition(".")[0] in own])
+            return
+        for path in own:
+            draw(self.get_submodule(path))
+
+    init_weights = post_init
 
     # --- what it is ------------------------------------------------------------------------------------------------
 
