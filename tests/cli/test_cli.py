@@ -267,6 +267,19 @@ def test_tasks_that_compare(call: Any) -> None:
     assert json.loads(follows.out)["label"] in ("IsNext", "NotNext")
 
 
+@pytest.mark.parametrize("labels", [["food, sports"], ["food", "sports"]])
+def test_labels_of_ones_own(call: Any, labels: list[str]) -> None:
+    said = [part for label in labels for part in ("--candidate-labels", label)]
+    found = json.loads(call("run", "zero-shot-classification", "The chef roasted the chicken.", *said, "--json").out)
+    assert found["labels"] == ["food", "sports"]
+
+
+def test_lines_of_what_is_written_stay_lines(call: Any) -> None:
+    options = ("--no-do-sample", "--max-new-tokens", "2", "--return-full-text")
+    done = call("run", "text-generation", "import os\nimport sys\n", *options)
+    assert done.out.startswith("generated_text\nimport os\nimport sys\n")
+
+
 # --- what goes wrong ----------------------------------------------------------------------------------------------
 
 

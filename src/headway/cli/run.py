@@ -168,13 +168,16 @@ def _pipeline(kind: type[Pipeline], task: str, given: dict[str, Any]) -> tuple[P
 
     fields = {one.name: one for one in dataclasses.fields(kind.Options)}
     said = {name: value for name, value in given.items() if value is not None and value != ()}
-    options = {
-        name: None if value == fields[name].metadata["none"] else value
-        for name, value in said.items()
-        if name in fields
-    }
+    options = {name: _value(fields[name], value) for name, value in said.items() if name in fields}
     load: dict[str, Any] = {name: value for name, value in said.items() if name not in fields}
     return pipeline(task, **load), options
+
+
+def _value(one: dataclasses.Field[Any], given: Any) -> Any:
+    """An option as the pipeline takes it: of several texts, one alone is a text where that is allowed."""
+    if given == one.metadata["none"]:
+        return None
+    return given[0] if isinstance(given, tuple) and len(given) == 1 and str(one.type).startswith("str |") else given
 
 
 def _texts(kind: type[Pipeline], texts: Sequence[str], files: Sequence[Any]) -> Iterator[str]:

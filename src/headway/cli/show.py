@@ -19,11 +19,16 @@ def as_json(value: Any, *, indent: bool = False) -> str:
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as aligned columns under their names; numbers to the right, long texts shortened to the terminal."""
+    """Rows as aligned columns under their names; numbers to the right, long texts shortened to the terminal.
+
+    Texts of several lines, where there is nothing beside them, stay as they are.
+    """
     rows = list(rows)
     if not rows:
         return "nothing found"
     names = list(dict.fromkeys(name for row in rows for name in row))
+    if len(names) == 1 and any("\n" in str(row.get(names[0])) for row in rows):
+        return "\n".join([bold(names[0]), *(str(row.get(names[0], "")) for row in rows)])
     cells = [[_cell(row.get(name, "")) for name in names] for row in rows]
     widths = [max(len(line[place]) for line in (names, *cells)) for place in range(len(names))]
     if sys.stdout.isatty():
