@@ -15,9 +15,7 @@ from headway.pipelines.options import Options, option
 class CandidateOptions(Options):
     """The labels, and how they are asked for."""
 
-    candidate_labels: str | Sequence[str] | None = option(
-        None, "labels that come into question, with commas", list
-    )
+    candidate_labels: str | Sequence[str] | None = option(None, "labels that come into question, with commas", list)
     hypothesis_template: str = option("This example is {}.", "a sentence with {} where a label goes", str)
 
     @property
