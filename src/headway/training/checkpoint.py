@@ -24,6 +24,7 @@ from headway.io.save import save_weights
 from headway.io.weights import open_weights
 from headway.models.load import Loader, ties
 from headway.models.pretrained import PreTrainedModel
+from headway.parallel.replicas import Replicas
 from headway.training.plain import read_plain, write_plain
 from headway.training.state import TrainerState
 
@@ -145,7 +146,7 @@ def saver(model: nn.Module) -> Callable[[str], Any]:
 
 
 @torch.no_grad()
-def restore_weights(model: nn.Module, folder: Path) -> None:
+def restore_weights(model: nn.Module, folder: Path, group: Replicas) -> None:
     """Give the tensors of ``model`` the values that ``saver`` wrote, in place; raises ``CheckpointError``.
 
     Of a model with an adapter that is the adapter alone, as it is all that learns.
@@ -168,16 +169,16 @@ def restore_weights(model: nn.Module, folder: Path) -> None:
             continue
         if name not in found or found[name].shape != tensor.shape:
             raise CheckpointError(f"{folder} holds no {name} of shape {list(tensor.shape)}; is it of another model?")
-        tensor.copy_(found[name])
+        tensor.copy_(group.share(found[name], tensor))
 
 
-def restore_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+def restore_optimizer(optimizer: Optimizer, state: dict[str, Any], group: Replicas) -> None:
     """Load the state of an optimizer; its tensors lie in memory as the parameters do, which fused kernels rely on."""
     optimizer.load_state_dict(state)
     for parameter, values in optimizer.state.items():
         for name, value in values.items():
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
-                values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+                values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(group.share(value, parameter))
 
 
 def _digest(path: Path) -> str:

@@ -29,7 +29,7 @@ from headway.training.order import Split
 from headway.training.parameters import trained
 from headway.training.precision import clip
 from headway.training.randomness import random_states, restore_random_states, set_seed
-from headway.training.shares import shares
+from headway.training.shares import no_share, shares
 from headway.training.state import TrainerState, TrainOutput
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Training:
             trainer.callbacks.call("on_epoch_begin", train_dataloader=self.batches)
         batches = self._from_here()
         while not self._epoch_is_over() and (passes := list(islice(batches, self.args.gradient_accumulation_steps))):
-            self._step([batch for batch in passes if batch is not None])
+            self._step(passes)
             self._do_what_is_due()
             self._leave_if_asked()
         self.epoch, self.steps = number + 1, 0
@@ -159,9 +159,13 @@ class Training:
 
     # --- a step ------------------------------------------------------------------------------------------------------
 
-    def _step(self, batches: list[Mapping[str, Any]]) -> None:
+    def _step(self, passes: list[Mapping[str, Any] | None]) -> None:
         trainer, callbacks = self.trainer, self.trainer.callbacks
+        batches = [batch for batch in passes if batch is not None]
         parts = shares(self.model, batches, trainer.target_names, self.group)
+        for batch in self.group.company(passes):
+            batches.append(batch)
+            parts.append(no_share(self.model, batch, trainer.target_names))
         callbacks.call("on_step_begin")
         self.model.train()
         loss = torch.zeros((), device=self.group.device)
@@ -171,7 +175,7 @@ class Training:
                 callbacks.call("on_substep_end")
         self.group.sum_gradients(self.parameters)
         self.precision.unscale(trainer.optimizer)
-        norm = clip(self.parameters, self.args.max_grad_norm)
+        norm = clip(self.parameters, self.args.max_grad_norm, self.group)
         value, size = self._look_at(loss, norm, batches)
         stepped = False
         self.last = {"grad_norm": size, "learning_rate": float(trainer.optimizer.param_groups[0]["lr"])}
@@ -265,7 +269,7 @@ class Training:
             "train_loss": mean,
         }
         if args.load_best_model_at_end and state.best_model_checkpoint is not None:
-            restore_weights(self.model, Path(state.best_model_checkpoint))
+            restore_weights(self.model, Path(state.best_model_checkpoint), self.group)
         trainer.log(metrics)
         trainer.callbacks.call("on_train_end")
         return TrainOutput(state.global_step, mean, {**metrics, "epoch": state.epoch})
@@ -278,27 +282,29 @@ class Training:
         folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
         if state.best_global_step == state.global_step:
             state.best_model_checkpoint = str(folder)
-        random = self.group.gather(random_states())
-        if self.group.rank == 0:
-            parts = {"model": saver(self.model)}
-            if hasattr(trainer.processing_class, "save_pretrained"):
-                parts["processing_class"] = trainer.processing_class.save_pretrained
-            write_checkpoint(folder, parts, state, None if args.save_only_model else self._rest(random))
-            if args.save_total_limit is not None:
-                remove_old(folder.parent, args.save_total_limit, state.best_model_checkpoint)
+        rest = None if args.save_only_model else self._rest()
+        with self.group.whole(self.model):
+            if self.group.rank == 0:
+                parts = {"model": saver(self.model)}
+                if hasattr(trainer.processing_class, "save_pretrained"):
+                    parts["processing_class"] = trainer.processing_class.save_pretrained
+                write_checkpoint(folder, parts, state, rest)
+                if args.save_total_limit is not None:
+                    remove_old(folder.parent, args.save_total_limit, state.best_model_checkpoint)
         self.group.wait()
         trainer.callbacks.call("on_save")
 
-    def _rest(self, random: list[Any]) -> dict[str, Any]:
+    def _rest(self) -> dict[str, Any]:
+        """What resuming needs besides weights and state, of all processes."""
         trainer = self.trainer
         return {
             "data": self._data(),
             "place": {"epoch": self.epoch, "steps": self.steps},
             "loss": {"sum": self.sum, "summed": self.summed, "whole_sum": self.whole_sum, "last": self.last},
-            "optimizer": trainer.optimizer.state_dict(),
+            "optimizer": self.group.whole_state(trainer.optimizer.state_dict()),
             "scheduler": trainer.lr_scheduler.state_dict(),
             "scaler": self.precision.state_dict(),
-            "random": random,
+            "random": self.group.gather(random_states()),
             "callbacks": trainer.callbacks.state_dict(),
         }
 
@@ -323,8 +329,8 @@ class Training:
                     f"{folder} was written with another order of the data: {name} was {rest['data'][name]} and is now "
                     f"{value}; resume with the same data and arguments, or load the model from it to start a training."
                 )
-        restore_weights(self.model, folder)
-        restore_optimizer(trainer.optimizer, rest["optimizer"])
+        restore_weights(self.model, folder, self.group)
+        restore_optimizer(trainer.optimizer, rest["optimizer"], self.group)
         trainer.lr_scheduler.load_state_dict(rest["scheduler"])
         self.precision.load_state_dict(rest["scaler"])
         trainer.callbacks.load_state_dict(rest["callbacks"])

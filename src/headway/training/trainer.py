@@ -107,9 +107,13 @@ class Trainer:
             raise InputError(f"{type(self.model).__name__} has no gradient_checkpointing_enable().")
         if self.optimizer is not None and self.model_init is not None:
             raise InputError("An optimizer of your own holds the parameters of one model; pass it with that model.")
+        if self.optimizer is not None and args.sharding is not None:
+            raise InputError("An optimizer of your own holds whole parameters, which fsdp cuts; choose one by optim.")
 
     def _placed(self, model: Any) -> Any:
-        return model.to(self.args.device)
+        if self.args.sharding is not None:  # a share keeps the type that it was cut in
+            keep_masters(model, self.precision.dtype is not None)
+        return self.args.replicas.place(model)
 
     def _default_collator(self) -> Callable[[list[Any]], Any]:
         pads = hasattr(self.processing_class, "pad")
@@ -394,10 +398,11 @@ class Trainer:
     def save_model(self, output_dir: str | Path | None = None, _internal_call: bool = False) -> None:
         """Write the model and the tokenizer into a folder, ``output_dir`` of the arguments by default."""
         folder = str(self.args.output_dir if output_dir is None else output_dir)
-        if self.args.should_save:
-            saver(self.model)(folder)
-            if hasattr(self.processing_class, "save_pretrained"):
-                self.processing_class.save_pretrained(folder)
+        with self.args.replicas.whole(self.model):
+            if self.args.should_save:
+                saver(self.model)(folder)
+                if hasattr(self.processing_class, "save_pretrained"):
+                    self.processing_class.save_pretrained(folder)
         self.args.replicas.wait()
 
     def save_state(self) -> None:
