@@ -57,11 +57,14 @@ class Shards(Replicas):
         policy = MixedPrecisionPolicy(param_dtype=self.dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
         warnings.filterwarnings("ignore", "FSDP2-wrapped module", UserWarning)
         mesh = init_device_mesh(self.device.type, (self.world,))
-        for unit in [*_layers(model), model]:
-            fully_shard(unit, mesh=mesh, reshard_after_forward=self.reshard, mp_policy=policy, ignored_params=numbers)
-        for unit in _units(model):
+        for module in [*_layers(model), model]:
+            unit = fully_shard(
+                module, mesh=mesh, reshard_after_forward=self.reshard, mp_policy=policy, ignored_params=numbers
+            )
             unit.set_gradient_divide_factor(1.0)
             unit.set_force_sum_reduction_for_comms(True)
+            # Messages and configs name the class that it was.
+            type(module).__name__ = type(module).__name__.removeprefix("FSDP")
         return model
 
     def share_weights(self, model: nn.Module) -> None:
@@ -110,19 +113,16 @@ class Shards(Replicas):
             (module._parameters, leaf, parameter)
             for module in model.modules()
             for leaf, parameter in module._parameters.items()
-            if isinstance(parameter, DTensor)
+            if parameter is not None and isinstance(parameter, DTensor)
         ]
-        cut = {id(parameter): parameter for _, _, parameter in places}
-        found = {key: nn.Parameter(self._whole(parameter), parameter.requires_grad) for key, parameter in cut.items()}
-        kind = type(model)
+        cut = {parameter: None for _, _, parameter in places}
+        found = {parameter: nn.Parameter(self._whole(parameter), parameter.requires_grad) for parameter in cut}
         try:
             if self.rank == 0:
                 for parameters, leaf, parameter in places:
-                    parameters[leaf] = found[id(parameter)]
-                model.__class__ = kind.__mro__[2] if kind.__mro__[1] is FSDPModule else kind
+                    parameters[leaf] = found[parameter]
             yield
         finally:
-            model.__class__ = kind
             for parameters, leaf, parameter in places:
                 parameters[leaf] = parameter
 

@@ -168,7 +168,7 @@ class TrainingArguments(metaclass=_Named):
             self.greater_is_better = not self.metric_for_best_model.endswith("loss")
         self.report_to = checks.reports(self.report_to)
         self.fsdp_config = fsdp.config(self.fsdp_config)
-        self.gradient_checkpointing |= bool(self.fsdp and self.fsdp_config.get("activation_checkpointing"))
+        self.gradient_checkpointing |= bool(self.fsdp) and bool(self.fsdp_config.get("activation_checkpointing"))
         checks.check(self)
 
     # --- what follows from them --------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ class TrainingArguments(metaclass=_Named):
     @cached_property
     def sharding(self) -> bool | None:
         """Are units of a model that is cut taken apart between the passes? None for a model that is not cut."""
-        return fsdp.reshards(self.fsdp, self.fsdp_config)
+        return fsdp.reshards(self.fsdp, fsdp.config(self.fsdp_config))
 
     @cached_property
     def replicas(self) -> Replicas:
