@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from fitting import arguments, rows_for, trainer_for
-from headway import InputError, LoraConfig, add_adapter
+from headway import AutoModelForSequenceClassification, InputError, LoraConfig, add_adapter
+from headway.cli.convert import convert_checkpoint
 from headway.training.trainer import Trainer
 from small import small_model
 
@@ -24,10 +26,21 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "passes": {"optim": "sgd", "gradient_accumulation_steps": 2, "per_device_train_batch_size": 1, "model": "albert"},
     # Llama has no bias of keys, whose gradient is rounding alone, of which this optimizer makes whole steps.
     "recomputed": {
-        **{"optim": "lion", "learning_rate": 1e-3, "gradient_checkpointing": True},
-        **{"fsdp": "shard_grad_op", "model": "llama"},
+        "optim": "lion",
+        "learning_rate": 1e-3,
+        "gradient_checkpointing": True,
+        "fsdp": "shard_grad_op",
+        "model": "llama",
     },
     "adapter": {"adapter": True, "adam_epsilon": 1e-4},
+    "files": {
+        "fsdp_config": {"state_dict_type": "SHARDED_STATE_DICT"},
+        "adam_epsilon": 1e-4,
+        "save_total_limit": 2,
+        "eval_strategy": "steps",
+        "eval_steps": 3,
+        "load_best_model_at_end": True,
+    },
 }
 
 
@@ -67,9 +80,10 @@ def worker(folder: Path) -> None:
         held = sum(parameter.to_local().numel() for parameter in made.model.parameters())
         assert held < 0.6 * sum(parameter.numel() for parameter in made.model.parameters())
         torch.save(results(made, folder / name / "saved"), folder / f"{name}-{rank}.pt")
-    made = trainer(folder / "alone", 2, **OPTIONS["adamw"])
-    made.train(resume_from_checkpoint=folder / "alone" / "checkpoint-3")
-    torch.save(results(made, folder / "alone" / "saved"), folder / f"resumed-{rank}.pt")
+    for start, options in (("alone", OPTIONS["adamw"]), ("files", OPTIONS["files"])):
+        made = trainer(folder / start, 2, **options)
+        made.train(resume_from_checkpoint=folder / start / "checkpoint-3")
+        torch.save(results(made, folder / start / "saved"), folder / f"{start}-resumed-{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
@@ -112,15 +126,30 @@ def test_shares_train_as_the_whole_does(name: str, processes: Path, tmp_path: Pa
         assert (processes / name / "saved" / config.name).read_text() == config.read_text()
 
 
-def test_two_processes_go_on_where_one_was(processes: Path) -> None:
+@pytest.mark.parametrize(("start", "name"), [("alone", "adamw"), ("files", "files")])
+def test_two_processes_go_on(start: str, name: str, processes: Path) -> None:
+    """From where one was, and from where each wrote its share."""
     for rank in range(2):
-        same(torch.load(processes / f"resumed-{rank}.pt"), torch.load(processes / "alone.pt"))
+        same(torch.load(processes / f"{start}-resumed-{rank}.pt"), torch.load(processes / f"{name}-0.pt"))
 
 
-def test_one_process_goes_on_where_two_were(processes: Path) -> None:
-    made = trainer(processes / "adamw", 1, **OPTIONS["adamw"])
-    made.train(resume_from_checkpoint=processes / "adamw" / "checkpoint-3")
-    same(results(made, processes / "again"), torch.load(processes / "adamw-0.pt"))
+@pytest.mark.parametrize("name", ["adamw", "files"])
+def test_one_process_goes_on_where_two_were(name: str, processes: Path, tmp_path: Path) -> None:
+    made = trainer(shutil.copytree(processes / name, tmp_path / "run"), 1, **OPTIONS[name])
+    made.train(resume_from_checkpoint=tmp_path / "run" / "checkpoint-3")
+    same(results(made, tmp_path / "saved"), torch.load(processes / f"{name}-0.pt"))
+
+
+def test_shares_become_a_checkpoint_like_any_other(processes: Path, tmp_path: Path) -> None:
+    checkpoint = processes / "files" / "checkpoint-6"
+    assert not list(checkpoint.glob("model*.safetensors"))
+    assert len(list((checkpoint / "shares").iterdir())) == 2
+    convert_checkpoint(str(checkpoint), tmp_path / "whole")
+    found = load_file(tmp_path / "whole" / "model.safetensors")
+    made = torch.load(processes / "files-0.pt")
+    assert found
+    same(found, {name: made[name] for name in found})
+    assert AutoModelForSequenceClassification.from_pretrained(tmp_path / "whole").load_report.new == ()
 
 
 @pytest.mark.parametrize(
@@ -130,7 +159,7 @@ def test_one_process_goes_on_where_two_were(processes: Path) -> None:
         ({"fsdp": "hybrid_shard"}, "share one model"),
         ({"fsdp": ["full_shard", "offload"]}, "stay on the device"),
         ({"fsdp": True, "fsdp_config": {"reshard_after_foward": True}}, "reshard_after_forward"),
-        ({"fsdp": True, "fsdp_config": {"fsdp_state_dict_type": "SHARDED_STATE_DICT"}}, "whole tensors"),
+        ({"fsdp": True, "fsdp_config": {"fsdp_state_dict_type": "LOCAL_STATE_DICT"}}, "whole tensors"),
         ({"fsdp": True, "fsdp_config": "none.json"}, "none.json"),
         ({"fsdp": True, "optim": "muon"}, "whole parameters"),
     ],

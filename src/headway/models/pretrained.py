@@ -363,6 +363,12 @@ class PreTrainedModel(Adaptable, nn.Module):
             self._save_adapter(save_directory)
             return
         tensors = dict(stored_tensors(self, self.parts()) if state_dict is None else state_dict)
+        with atomic_folder(Path(save_directory)) as folder:
+            self.write_config(folder)
+            save_weights(tensors, folder, max_shard_size=max_shard_size)
+
+    def write_config(self, folder: Path) -> None:
+        """Write what a checkpoint holds of this model besides weights, file by file."""
         values = self.config.to_dict()
         values |= {"architectures": [type(self).__name__], "dtype": str(self.dtype).removeprefix("torch.")}
         values.pop("transformers_weights", None)  # the name of a file elsewhere
@@ -372,11 +378,9 @@ class PreTrainedModel(Adaptable, nn.Module):
         elif read_settings(self.config, type(self).__name__) is not None:
             del values["quantization_config"]
         config = type(self.config)(**{key: value for key, value in values.items() if key != "model_type"})
-        with atomic_folder(Path(save_directory)) as folder:
-            write_file(folder / "config.json", config.to_json_string().encode())
-            if self.can_generate():
-                write_file(folder / FILE_NAME, self.generation_config.to_json_string().encode())
-            save_weights(tensors, folder, max_shard_size=max_shard_size)
+        write_file(folder / "config.json", config.to_json_string().encode())
+        if self.can_generate():
+            write_file(folder / FILE_NAME, self.generation_config.to_json_string().encode())
 
 
 PretrainedModel = PreTrainedModel

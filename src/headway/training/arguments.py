@@ -71,7 +71,9 @@ class TrainingArguments(metaclass=_Named):
         ddp_backend, ddp_timeout: of the processes' connection, under torchrun.
         fsdp: let each process of torchrun hold a share of the weights, their gradients and the optimizer's state: True
             or "full_shard", or "shard_grad_op", which keeps weights whole between the passes.
-        fsdp_config: ``reshard_after_forward`` and ``activation_checkpointing``, as a dictionary or a JSON file.
+        fsdp_config: a dictionary, or a JSON file of one: ``reshard_after_forward``, ``activation_checkpointing``, and
+            ``state_dict_type``, by which checkpoints hold whole tensors (``"FULL_STATE_DICT"``) or shares that each
+            process writes (``"SHARDED_STATE_DICT"``).
 
     Raises:
         InputError: a name is unknown, a value is out of range, or two values contradict each other.
@@ -177,6 +179,12 @@ class TrainingArguments(metaclass=_Named):
     def sharding(self) -> bool | None:
         """Are units of a model that is cut taken apart between the passes? None for a model that is not cut."""
         return fsdp.reshards(self.fsdp, fsdp.config(self.fsdp_config))
+
+    @property
+    def saves_shares(self) -> bool:
+        """Does every process write its share of a checkpoint?"""
+        kind = fsdp.config(self.fsdp_config).get("state_dict_type")
+        return self.sharding is not None and self.world_size > 1 and kind == "SHARDED_STATE_DICT"
 
     @cached_property
     def replicas(self) -> Replicas:

@@ -30,7 +30,7 @@ from headway.training.state import TrainerState
 
 logger = logging.getLogger("headway")
 
-STATE, REST, MANIFEST = "trainer_state.json", "training_state", "manifest.json"
+STATE, REST, MANIFEST, SHARES = "trainer_state.json", "training_state", "manifest.json", "shares"
 _NAME = re.compile(r"checkpoint-(\d+)")
 _GONE = ".removed"
 
@@ -50,6 +50,7 @@ def write_checkpoint(
                 inner = Path(part) / "part"  # what saves itself locks the folder above
                 save(str(inner))
                 for path in inner.iterdir():
+                    shutil.rmtree(draft / path.name, ignore_errors=True)  # a folder of the same checkpoint
                     path.replace(draft / path.name)
         state.save_to_json(draft / STATE)
         if rest is not None:

@@ -28,7 +28,7 @@ _KEYS: dict[str, tuple[Any, ...] | None] = {
     "cpu_offload": (False,),
     "auto_wrap_policy": ("TRANSFORMER_BASED_WRAP",),
     "min_num_params": (0,),
-    "state_dict_type": ("FULL_STATE_DICT",),
+    "state_dict_type": ("FULL_STATE_DICT", "SHARDED_STATE_DICT"),
     "xla": (False,),
     "transformer_layer_cls_to_wrap": None,
     "cpu_ram_efficient_loading": None,
@@ -38,7 +38,7 @@ _REASONS = {
     "cpu_offload": _NO_FORMS["offload"],
     "auto_wrap_policy": _WHOLE,
     "min_num_params": _WHOLE,
-    "state_dict_type": "checkpoints hold whole tensors, which any number of processes reads",
+    "state_dict_type": "the first process writes whole tensors, or each its share",
     "xla": "it is for torch's own devices",
 }
 

@@ -8,6 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from headway.errors import NonFiniteError
+
+
+def non_finite(
+    model: nn.Module, batches: Iterable[Mapping[str, Any]], loss: float, norm: float, steps: int
+) -> NonFiniteError:
+    """The error of a step behind ``steps`` others, of which ``batches`` are this process's part."""
+    return NonFiniteError(
+        f"Step {steps + 1}: the loss is {loss} and the norm of the gradients {norm}; {origin(model, batches)}. "
+        "A smaller learning_rate or max_grad_norm may help; nan_guard='skip' leaves such steps out."
+    )
+
 
 def origin(model: nn.Module, batches: Iterable[Mapping[str, Any]]) -> str:
     """Say where the first number that is not finite comes from: a weight, a module of a pass, or a gradient.

@@ -55,6 +55,34 @@ class TrainerState:
 
 
 @dataclass
+class Losses:
+    """The losses of steps.
+
+    Attributes:
+        sum: of the ``summed`` steps since the log was written last.
+        whole_sum: of all steps.
+        last: what the log says of the last step besides.
+    """
+
+    sum: float = 0.0
+    summed: int = 0
+    whole_sum: float = 0.0
+    last: dict[str, float] = field(default_factory=dict)
+
+    def add(self, loss: float | None, norm: float, rate: float) -> None:
+        """Count a step, ``loss`` being None where it was left out."""
+        self.last = {"grad_norm": norm, "learning_rate": rate}
+        if loss is not None:
+            self.sum, self.summed, self.whole_sum = self.sum + loss, self.summed + 1, self.whole_sum + loss
+
+    def taken(self) -> dict[str, float]:
+        """What the log is to say; begins anew."""
+        logs = {"loss": self.sum / self.summed, **self.last}
+        self.sum, self.summed = 0.0, 0
+        return logs
+
+
+@dataclass
 class TrainerControl:
     """What is to be done next; callbacks change it."""
 

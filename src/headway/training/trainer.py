@@ -109,6 +109,8 @@ class Trainer:
             raise InputError("An optimizer of your own holds the parameters of one model; pass it with that model.")
         if self.optimizer is not None and args.sharding is not None:
             raise InputError("An optimizer of your own holds whole parameters, which fsdp cuts; choose one by optim.")
+        if args.saves_shares and getattr(self.model, "peft_config", None):
+            raise InputError("A checkpoint of an adapter is small, and written whole; leave state_dict_type out.")
 
     def _placed(self, model: Any) -> Any:
         if self.args.sharding is not None:  # a share keeps the type that it was cut in
