@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from headway.adapters.base import with_base
+from headway.adapters.base import described_by, with_base
 from headway.collection import collection_paused
 from headway.config import SOURCE_KEYWORDS, PreTrainedConfig, take_source_keywords
 from headway.errors import ConfigError, InputError, did_you_mean
@@ -209,7 +209,7 @@ class PreTrainedModel(Adaptable, nn.Module):
         if isinstance(config, PreTrainedConfig):
             settings = config
         else:
-            chosen = source if config is None else locate(config, **places)
+            chosen = described_by(adapter, source) if config is None else locate(config, **places)
             kind = cls.config_class or PreTrainedConfig
             settings = kind.from_dict({**kind.own_part(read_config(chosen)), "name_or_path": source.name})
         extra = cls._override(settings, kwargs)
@@ -230,7 +230,8 @@ class PreTrainedModel(Adaptable, nn.Module):
             settings.__dict__.pop("quantization_config", None)
         loader = Loader(model, model.parts(), weights, source.name)
         report = loader.run()
-        if report.mismatched and not ignore_mismatched_sizes:
+        # A head of other labels than the base model's comes with its adapter.
+        if report.mismatched and not ignore_mismatched_sizes and adapter is None:
             raise ConfigError(f"{report}\nPass ignore_mismatched_sizes=True to draw what does not fit anew.")
         # A file without a floating-point type of its own in the config is loaded as it is.
         assign(model, loader.found, _dtype(dtype, settings, weights))

@@ -12,6 +12,7 @@ from typing import Any, Self
 from headway.auto.config import AutoConfig
 from headway.errors import ConfigError, InputError, did_you_mean
 from headway.io.atomic import write_file
+from headway.training.adapting import Adapting, write_labels
 from headway.training.arguments import TrainingArguments
 from headway.training.card import ModelCard, license_of
 from headway.training.checks import ALIASES, ELSEWHERE
@@ -59,6 +60,7 @@ class TrainJob:
         columns: the names of columns by role, where they are not to be guessed.
         options: of the task.
         arguments: of ``TrainingArguments``.
+        adapting: the adapter to train in place of the model.
     """
 
     task: str
@@ -69,6 +71,7 @@ class TrainJob:
     columns: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    adapting: Adapting = field(default_factory=Adapting)
 
     @classmethod
     def of(cls, **settings: Any) -> Self:
@@ -79,8 +82,10 @@ class TrainJob:
         kind = find_task(str(settings["task"]))
         columns = {f"{role.role}_column": role.role for role in kind.roles}
         options = {one.name: str(one.type) for one in fields(kind.Options)}
-        known = [*OWN, *columns, *options, *ARGUMENTS, *SHORT]
+        adapting = {one.name: str(one.type) for one in fields(Adapting)}
+        known = [*OWN, *columns, *options, *adapting, *ARGUMENTS, *SHORT]
         own: dict[str, Any] = {}
+        adapter: dict[str, Any] = {}
         found: dict[str, Any] = {"columns": {}, "options": {}, "arguments": {}}
         for name, value in settings.items():
             if name in OWN:
@@ -89,6 +94,8 @@ class TrainJob:
                 found["columns"][columns[name]] = str(value)
             elif name in options:
                 found["options"][name] = fitting(value, options[name])
+            elif name in adapting:
+                adapter[name] = fitting(value, adapting[name])
             elif name in ARGUMENTS or name in SHORT or name in ELSEWHERE or name in ALIASES:
                 full = SHORT.get(name, name)
                 if full in found["arguments"]:
@@ -96,7 +103,7 @@ class TrainJob:
                 found["arguments"][full] = fitting(value, ARGUMENTS.get(full, "str"))
             else:
                 raise ConfigError(f"{kind.name} knows no setting {name!r}.{did_you_mean(name, known)}")
-        return cls(**own, **found)
+        return cls(**own, **found, adapting=Adapting(**adapter))
 
     @classmethod
     def read(cls, path: str | Path, **settings: Any) -> Self:
@@ -128,7 +135,8 @@ class TrainJob:
         import headway
 
         settings = task.settings(AutoConfig.from_pretrained(self.model))
-        model = getattr(headway, kind.auto).from_pretrained(self.model, **settings)
+        model = getattr(headway, kind.auto).from_pretrained(self.model, **settings, **self.adapting.loading)
+        self.adapting.put_on(model)
         processor = task.processor(self.model)
         datasets = [task.encode(part, processor, model) for part in (train, rows)]
         evaluated = task.evaluated(rows, datasets[1], processor, model)
@@ -176,6 +184,8 @@ class Prepared:
         if trainer.args.should_save:
             found.card.save(folder)
             report.save(found.report_path)
+            if self.job.adapting.lora is not None:
+                write_labels(trainer.model, folder)
             write_file(folder / "results.json", (json.dumps(metrics, indent=2, sort_keys=True) + "\n").encode())
         return found
 
@@ -205,6 +215,7 @@ class Prepared:
             "evaluated on": f"{held} ({rows_of(trainer.eval_dataset)})",
             **{f"column of {role}": name for role, name in self.task.columns.items()},
             **self.task.facts(),
+            **self.job.adapting.facts,
         }
 
     def card(self, report: TrainReport) -> ModelCard:
