@@ -17,6 +17,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from headway.adapters.load import restore_adapter
+from headway.adapters.save import save_adapter
 from headway.errors import CheckpointError
 from headway.io.atomic import atomic_folder, write_file
 from headway.io.hub import Folder
@@ -132,7 +133,18 @@ def read_rest(folder: Path) -> dict[str, Any]:
 
 
 def saver(model: nn.Module) -> Callable[[str], Any]:
-    """What writes the weights of a model into a folder: its own ``save_pretrained``, or its tensors by name."""
+    """What writes the weights of a model into a folder: its own ``save_pretrained``, or its tensors by name.
+
+    Of a model with adapters those that are in use are written: one as ``save_adapter`` does it, several each into a
+    folder of its name.
+    """
+    if _is_adapted(model):
+
+        def adapters(folder: str) -> None:
+            for name, place in _adapter_places(model, Path(folder)).items():
+                save_adapter(model, place, name)
+
+        return adapters
     own = getattr(model, "save_pretrained", None)
     if own is not None:
         save: Callable[[str], Any] = own
@@ -150,11 +162,11 @@ def saver(model: nn.Module) -> Callable[[str], Any]:
 def restore_weights(model: nn.Module, folder: Path, group: Replicas) -> None:
     """Give the tensors of ``model`` the values that ``saver`` wrote, in place; raises ``CheckpointError``.
 
-    Of a model with an adapter that is the adapter alone, as it is all that learns.
+    Of a model with adapters those are all, as nothing else learns.
     """
-    if isinstance(model, PreTrainedModel) and model.peft_config:
-        for name in model.active_adapters():
-            restore_adapter(model, folder, name)
+    if _is_adapted(model):
+        for name, place in _adapter_places(model, folder).items():
+            restore_adapter(model, place, name)
         return
     weights = open_weights(Folder(str(folder), folder))
     state = model.state_dict(keep_vars=True)
@@ -180,6 +192,15 @@ def restore_optimizer(optimizer: Optimizer, state: dict[str, Any], group: Replic
         for name, value in values.items():
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                 values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(group.share(value, parameter))
+
+
+def _is_adapted(model: nn.Module) -> bool:
+    return isinstance(model, PreTrainedModel) and bool(model.peft_config)
+
+
+def _adapter_places(model: Any, folder: Path) -> dict[str, Path]:
+    active = model.active_adapters()
+    return {name: folder / name if len(active) > 1 else folder for name in active}
 
 
 def _digest(path: Path) -> str:
