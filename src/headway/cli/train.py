@@ -11,8 +11,9 @@ from headway.cli.show import as_json, table
 from headway.errors import InputError, did_you_mean
 from headway.training.adapting import Adapting
 from headway.training.arguments import TrainingArguments
-from headway.training.job import SHORT, TrainJob, read_settings
+from headway.training.job import TrainJob
 from headway.training.report.facts import without_speed
+from headway.training.settings import SHORT, read_settings
 from headway.training.tasks import find_task, task_names, tasks
 from headway.training.tasks.base import Task
 

@@ -69,11 +69,7 @@ class TrainingArguments(metaclass=_Named):
             leaves the step out, "off" does not look.
         full_determinism: let torch use deterministic algorithms alone.
         ddp_backend, ddp_timeout: of the processes' connection, under torchrun.
-        fsdp: let each process of torchrun hold a share of the weights, their gradients and the optimizer's state: True
-            or "full_shard", or "shard_grad_op", which keeps weights whole between the passes.
-        fsdp_config: a dictionary, or a JSON file of one: ``reshard_after_forward``, ``activation_checkpointing``, and
-            ``state_dict_type``, by which checkpoints hold whole tensors (``"FULL_STATE_DICT"``) or shares that each
-            process writes (``"SHARDED_STATE_DICT"``).
+        fsdp, fsdp_config: let each process of torchrun hold a share of the model; see ``headway.training.fsdp``.
 
     Raises:
         InputError: a name is unknown, a value is out of range, or two values contradict each other.

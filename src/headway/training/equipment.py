@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from headway.errors import InputError
+from headway.io.atomic import write_file
 from headway.training.arguments import TrainingArguments
 from headway.training.batches import check_columns, columns_taken, eval_batches, train_batches
 from headway.training.callbacks import Callbacks, Flow, TrainerCallback
@@ -215,8 +217,7 @@ class Equipment:
     def save_metrics(self, split: str, metrics: Mapping[str, float]) -> None:
         """Write metrics as ``{split}_results.json`` into ``output_dir``."""
         if self.args.should_save:
-            import json
-
             folder = Path(str(self.args.output_dir))
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{split}_results.json").write_text(json.dumps(dict(metrics), indent=2, sort_keys=True) + "\n")
+            text = json.dumps(dict(metrics), indent=2, sort_keys=True) + "\n"
+            write_file(folder / f"{split}_results.json", text.encode())

@@ -1,4 +1,10 @@
-"""What ``fsdp`` and ``fsdp_config`` ask for, in the spellings of transformers."""
+"""What ``fsdp`` and ``fsdp_config`` ask for, in the spellings of transformers.
+
+``fsdp`` lets each process of torchrun hold a share of the weights, their gradients and the optimizer's state: True or
+``"full_shard"``, or ``"shard_grad_op"``, which keeps weights whole between the passes. ``fsdp_config`` is a dictionary,
+or a JSON file of one: ``reshard_after_forward``, ``activation_checkpointing``, and ``state_dict_type``, by which
+checkpoints hold whole tensors (``"FULL_STATE_DICT"``) or shares that each process writes (``"SHARDED_STATE_DICT"``).
+"""
 
 from __future__ import annotations
 

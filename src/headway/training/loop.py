@@ -21,7 +21,7 @@ from headway.training.leaving import CODE, Leaving
 from headway.training.parameters import trained
 from headway.training.precision import clip
 from headway.training.shares import no_share, shares
-from headway.training.state import Losses, TrainerState, TrainOutput
+from headway.training.state import Losses, TrainOutput, new_state
 
 if TYPE_CHECKING:
     from headway.training.trainer import Trainer
@@ -75,29 +75,13 @@ class Training:
         assert each is not None
         return math.ceil(args.num_train_epochs), math.ceil(args.num_train_epochs * each)
 
-    def _new_state(self, epochs: int, steps: int) -> TrainerState:
-        def every(value: float | None) -> int:
-            return 0 if value is None else int(value) if value >= 1 else math.ceil(value * steps)
-
-        args = self.args
-        return TrainerState(
-            max_steps=steps,
-            num_train_epochs=epochs,
-            train_batch_size=args.train_batch_size,
-            logging_steps=every(args.logging_steps),
-            eval_steps=every(args.eval_steps),
-            save_steps=every(args.save_steps),
-            is_local_process_zero=self.group.local_rank == 0,
-            is_world_process_zero=self.group.rank == 0,
-        )
-
     # --- running -----------------------------------------------------------------------------------------------------
 
     def run(self, checkpoint: Path | None) -> TrainOutput:
         """Train, from ``checkpoint`` on where one is given."""
         trainer = self.trainer
         epochs, steps = self._length()
-        trainer.state = self._new_state(epochs, steps)
+        trainer.state = new_state(self.args, epochs, steps)
         trainer.create_optimizer_and_scheduler(steps)
         self.parameters = list(trained(self.model).values())
         if checkpoint is not None:

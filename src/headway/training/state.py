@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headway.errors import CheckpointError
 from headway.io.atomic import write_file
+
+if TYPE_CHECKING:
+    from headway.training.arguments import TrainingArguments
 
 
 @dataclass
@@ -52,6 +56,24 @@ class TrainerState:
             raise CheckpointError(f"{path} cannot be read as the state of a training: {error}.") from error
         known = {one.name for one in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def new_state(args: TrainingArguments, epochs: int, steps: int) -> TrainerState:
+    """The state at the beginning of a training of so many epochs and steps."""
+
+    def every(value: float | None) -> int:
+        return 0 if value is None else int(value) if value >= 1 else math.ceil(value * steps)
+
+    return TrainerState(
+        max_steps=steps,
+        num_train_epochs=epochs,
+        train_batch_size=args.train_batch_size,
+        logging_steps=every(args.logging_steps),
+        eval_steps=every(args.eval_steps),
+        save_steps=every(args.save_steps),
+        is_local_process_zero=args.replicas.local_rank == 0,
+        is_world_process_zero=args.replicas.rank == 0,
+    )
 
 
 @dataclass

@@ -14,13 +14,11 @@ from headway.training.checkpoint import chosen
 from headway.training.equipment import Equipment
 from headway.training.evaluation import Kept, evaluate, sink_for
 from headway.training.loop import Training
+from headway.training.outputs import loss_of, predictions_of
 from headway.training.precision import keep_masters
 from headway.training.randomness import set_seed
 from headway.training.shares import Share
 from headway.training.state import EvalLoopOutput, PredictionOutput, TrainerControl, TrainOutput
-
-# Fields of outputs that are no predictions.
-_NO_PREDICTIONS = ("loss", "past_key_values", "encoder_last_hidden_state", "aux_loss")
 
 
 class Trainer(Equipment):
@@ -130,7 +128,7 @@ class Trainer(Equipment):
         else:
             smoothing = self.args.label_smoothing_factor
             outputs = model(**inputs, **({"label_smoothing": smoothing} if smoothing and model.training else {}))
-            loss = _loss_of(outputs)
+            loss = loss_of(outputs)
             if loss is None:
                 names = " or ".join(self.label_names)
                 raise InputError(
@@ -221,7 +219,7 @@ class Trainer(Equipment):
                 loss, outputs = None, model(**batch)
         if prediction_loss_only:
             return loss, None, None
-        return loss, _predictions(outputs, ignore_keys), labels
+        return loss, predictions_of(outputs, ignore_keys), labels
 
     def _labels(self, batch: Mapping[str, Any]) -> Any:
         """The labels of a batch, in a tuple where there are several; None where one is missing."""
@@ -229,23 +227,3 @@ class Trainer(Equipment):
         if any(value is None for value in found):
             return None
         return found[0] if len(found) == 1 else tuple(found)
-
-
-def _loss_of(outputs: Any) -> Any:
-    """The loss that a model returned, by name or in the first place; None where there is none."""
-    if isinstance(outputs, Mapping):
-        return outputs.get("loss")
-    if isinstance(outputs, tuple):
-        return outputs[0] if outputs and outputs[0].dim() == 0 else None
-    return getattr(outputs, "loss", None)
-
-
-def _predictions(outputs: Any, ignore_keys: Sequence[str] | None) -> Any:
-    """What an output holds besides its loss; one tensor by itself."""
-    ignored = {*_NO_PREDICTIONS, *(ignore_keys or ())}
-    if isinstance(outputs, Mapping):
-        found = tuple(value for name, value in outputs.items() if name not in ignored and value is not None)
-    else:
-        found = outputs[1:] if isinstance(outputs, tuple) and outputs[0].dim() == 0 else outputs
-        found = found if isinstance(found, tuple) else (found,)
-    return found[0] if len(found) == 1 else found
