@@ -37,7 +37,8 @@ Examples:
 def convert(source: str, target: Path, json_: bool, **options: Any) -> None:
     """Write the checkpoint SOURCE, a folder or a hub id, to the folder TARGET as safetensors.
 
-    Its tokenizer and its other files come along. TARGET is written whole or not at all.
+    Its tokenizer and its other files come along. TARGET is written whole or not at all. A checkpoint of which every
+    process of a training wrote its share becomes one like any other.
     """
     files = convert_checkpoint(source, target, **options)
     click.echo(as_json({"path": str(target), "files": files}, indent=True) if json_ else str(target))
