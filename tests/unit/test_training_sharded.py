@@ -52,7 +52,8 @@ def trainer(folder: Path, world: int, **options: Any) -> Trainer:
             module.dropout = 0.0
     if options.pop("adapter", False):
         torch.manual_seed(3)
-        add_adapter(model, LoraConfig(r=2, modules_to_save=["classifier"]))
+        model.quantize("int8")
+        add_adapter(model, LoraConfig(r=2, use_dora=True, modules_to_save=["classifier"]))
     size = options.pop("per_device_train_batch_size", 2) * 2 // world
     data = {"train_dataset": rows_for(9), "eval_dataset": rows_for(9)}
     common = {"save_strategy": "steps", "save_steps": 3, "logging_steps": 1, "fsdp": "full_shard auto_wrap"}
