@@ -53,7 +53,8 @@ def _shares(training: Training, folder: Path) -> tuple[Parts, dict[str, Any] | N
     args, group, model = training.args, training.group, training.model
     draft = folder.with_name(f".{folder.name}.{SHARES}")
     if group.rank == 0:
-        shutil.rmtree(draft, ignore_errors=True)  # what a killed training left
+        for left in folder.parent.glob(f".checkpoint-*.{SHARES}"):  # by a killed training
+            shutil.rmtree(left, ignore_errors=True)
     group.wait()
     state = write_training(model, None if args.save_only_model else training.trainer.optimizer, draft, group)
     rest = None if args.save_only_model else _rest(training, state)
