@@ -46,6 +46,7 @@ _HOMES = {
         "HeadwayError",
         "InputError",
         "MissingExtraError",
+        "NonFiniteError",
         "TokenizerError",
         "WeightsError",
     ),
@@ -113,7 +114,6 @@ _HOMES = {
     "headway.training.callbacks": ("EarlyStoppingCallback", "TrainerCallback"),
     "headway.training.card": ("ModelCard",),
     "headway.training.job": ("TrainJob",),
-    "headway.training.loop": ("NonFiniteError",),
     "headway.training.randomness": ("set_seed",),
     "headway.training.reporting": (
         "JsonLinesCallback",

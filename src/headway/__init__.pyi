@@ -31,6 +31,7 @@ from headway.errors import ExportError as ExportError
 from headway.errors import HeadwayError as HeadwayError
 from headway.errors import InputError as InputError
 from headway.errors import MissingExtraError as MissingExtraError
+from headway.errors import NonFiniteError as NonFiniteError
 from headway.errors import TokenizerError as TokenizerError
 from headway.errors import WeightsError as WeightsError
 from headway.generation.config import GenerationConfig as GenerationConfig
@@ -121,7 +122,6 @@ from headway.training.collators import DefaultDataCollator as DefaultDataCollato
 from headway.training.collators import default_data_collator as default_data_collator
 from headway.training.job import TrainJob as TrainJob
 from headway.training.lion import Lion as Lion
-from headway.training.loop import NonFiniteError as NonFiniteError
 from headway.training.parameters import freeze as freeze
 from headway.training.randomness import set_seed as set_seed
 from headway.training.report import TrainReport as TrainReport

@@ -36,6 +36,10 @@ class ExportError(HeadwayError, RuntimeError):
     """A model cannot be written in another format, or what was written gives something else."""
 
 
+class NonFiniteError(HeadwayError, ArithmeticError):
+    """A loss or a gradient is not a finite number."""
+
+
 class MissingExtraError(HeadwayError, ImportError):
     """An optional dependency is needed; the message names the extra to install."""
 

@@ -66,9 +66,41 @@ def test_resuming(call: Any) -> None:
     assert [entry["step"] for entry in steps if "loss" in entry] == [1, 2, 3]
 
 
+def test_an_adapter(call: Any) -> None:
+    """It alone is trained and saved, beside rounded weights too, and knows labels that its base model does not."""
+    rows = [{"text": f"A {word} film.", "label": word} for word in ("good", "bad", "odd") * 6]
+    written(Path("three.jsonl"), rows)
+    adapter = ["--lora", "4", "--lora-alpha", "16", "--target-modules", "all-linear", "--quantize", "int8"]
+    data = ["--model", "start", "--train", "three.jsonl", "-o", "out"]
+    code, _, err = call("text-classification", *data, *QUICK, "--save-steps", "1", "--save-strategy", "steps", *adapter)
+    assert code == 0, err
+    assert not list(Path("out").rglob("model.safetensors"))
+    config = json.loads(Path("out/adapter_config.json").read_text())
+    assert (config["r"], config["lora_alpha"], config["task_type"]) == (4, 16, "SEQ_CLS")
+    assert config["modules_to_save"] == ["classifier"]
+    assert "LoRA of rank 4, beside weights in int8" in Path("out/README.md").read_text()
+    assert headway.pipeline("text-classification", "out")("A good film.")[0]["label"] in ("good", "bad", "odd")
+    code, _, err = call("text-classification", *data, *QUICK[2:], "--max-steps", "3", "--resume", *adapter)
+    assert code == 0, err
+    assert json.loads(Path("out/trainer_state.json").read_text())["global_step"] == 3
+
+
+def test_an_adapter_from_a_file(call: Any) -> None:
+    Path("job.yaml").write_text(
+        "task: text-classification\nmodel: start\ntrain: rows.jsonl\noutput_dir: out\nmax_steps: 1\nuse_cpu: true\n"
+        "lora: 2\nuse_dora: true\ntarget_modules: [query, value]\n"
+    )
+    code, _, err = call("job.yaml", "--lora", "3")
+    assert code == 0, err
+    config = json.loads(Path("out/adapter_config.json").read_text())
+    assert (config["r"], config["use_dora"], config["target_modules"]) == (3, True, ["query", "value"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
+        (["text-classification", *DATA, "--quantize", "int8"], 1, "lora=8"),
+        (["text-classification", *DATA, "--lora", "2", "--target-modules", "quary"], 1, "Did you mean 'query'?"),
         (["text-classificaton"], 2, "Did you mean 'text-classification'?"),
         (["text-classification", "--train", "rows.jsonl"], 2, "--model"),
         (["text-classification", *DATA, "--learnin-rate", "1"], 2, "--learning-rate"),

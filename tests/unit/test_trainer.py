@@ -16,10 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from fitting import arguments, pad, rows_for, trainer_for
-from headway import InputError
+from headway import InputError, NonFiniteError
 from headway.training.arguments import Seq2SeqTrainingArguments
 from headway.training.callbacks import EVENTS, TrainerCallback
-from headway.training.loop import NonFiniteError
 from headway.training.metrics import Accuracy
 from headway.training.order import Order, Split
 from headway.training.seq2seq import Seq2SeqTrainer

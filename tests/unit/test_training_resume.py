@@ -19,10 +19,10 @@ import torch
 from torch.utils.data import IterableDataset
 
 from fitting import pad, rows_for, trainer_for
-from headway import CheckpointError, LoraConfig
+from headway import AutoModelForSequenceClassification, CheckpointError, LoraConfig
 from headway.training.callbacks import EarlyStoppingCallback, TrainerCallback
 from headway.training.checkpoint import checkpoints, damage, newest
-from small import same_state, small_model
+from small import same_state, small_checkpoint, small_model
 
 TIMES = ("runtime", "per_second")
 
@@ -316,14 +316,31 @@ def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
         trainer_for(tmp_path, other).train(resume_from_checkpoint=True)
 
 
-def test_an_adapter_is_resumed_as_exactly(tmp_path: Path) -> None:
-    def adapted() -> Any:
-        model = small_model("bert", "sequence-classification")
-        model.add_adapter(LoraConfig(r=2, target_modules="all-linear"))
-        return model
+def base(folder: Path, quantize: str | None) -> Any:
+    """A small model as it is loaded, to put adapters on."""
+    small_checkpoint(folder, "bert", "sequence-classification")
+    return AutoModelForSequenceClassification.from_pretrained(folder, quantize=quantize)
 
+
+def one_adapter(model: Any) -> None:
+    model.add_adapter(LoraConfig(r=2, target_modules="all-linear"))
+
+
+def two_adapters(model: Any) -> None:
+    """Both are in use and learn; a third one waits."""
+    for name in ("waiting", "first", "second"):
+        model.add_adapter(LoraConfig(r=2, modules_to_save=["classifier"] if name == "second" else None), name)
+    model.set_adapter(["first", "second"])
+
+
+@pytest.mark.parametrize("adapt", [one_adapter, two_adapters])
+@pytest.mark.parametrize("quantize", [None, "int8"])
+def test_adapters_are_resumed_as_exactly(adapt: Any, quantize: str | None, tmp_path: Path) -> None:
+    start = base(tmp_path / "base", quantize)
     torch.manual_seed(0)
-    start = adapted()
+    adapt(start)
+    before = copy.deepcopy(start).state_dict()
+    learnt = {name for name, parameter in start.named_parameters() if parameter.requires_grad}
     whole = trainer_for(tmp_path / "whole", model=copy.deepcopy(start))
     whole.train()
     folder = tmp_path / "again"
@@ -331,8 +348,29 @@ def test_an_adapter_is_resumed_as_exactly(tmp_path: Path) -> None:
     broken = trainer_for(folder, model=copy.deepcopy(start), callbacks=[StopAt(5)], **saving)
     with pytest.raises(KeyboardInterrupt):
         broken.train()
+    files = {path.name for path in (folder / "checkpoint-4").rglob("*.safetensors")}
+    assert files == {"adapter_model.safetensors", "training_state.safetensors"}
     torch.manual_seed(1)
     resumed = trainer_for(folder, model=copy.deepcopy(start))
     resumed.train(resume_from_checkpoint=True)
     assert same_state(resumed.model, whole.model)
-    assert not same_state(resumed.model, start)
+    after = resumed.model.state_dict()
+    assert {name for name, value in before.items() if not torch.equal(value, after[name])} == learnt
+
+
+@pytest.mark.parametrize("adapt", [one_adapter, two_adapters])
+def test_what_was_learnt_beside_a_model_can_be_loaded(adapt: Any, tmp_path: Path) -> None:
+    model = base(tmp_path / "base", None)
+    adapt(model)
+    trainer = trainer_for(tmp_path / "run", model=model)
+    trainer.train()
+    trainer.save_model(tmp_path / "saved")
+    found = base(tmp_path / "base", None)
+    names = model.active_adapters()
+    for name in names:
+        found.load_adapter(tmp_path / "saved" / (name if len(names) > 1 else "."), name)
+    found.set_adapter(names)
+    batch = pad(rows_for(4))
+    model.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(found(**batch).logits, model(**batch).logits)

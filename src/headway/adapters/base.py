@@ -44,3 +44,10 @@ def with_base(source: Source, places: Mapping[str, Any]) -> tuple[Source | None,
             "model from where it is, and the adapter by its load_adapter."
         ) from error
     return source, base
+
+
+def described_by(adapter: Source | None, base: Source) -> Source:
+    """Where the config lies: with the adapter where its folder has one, such as of a head that the adapter brought."""
+    if isinstance(adapter, Folder) and adapter.find(adapter.config_name):
+        return adapter
+    return base

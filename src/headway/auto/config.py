@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from headway.adapters.base import with_base
+from headway.adapters.base import described_by, with_base
 from headway.config import PreTrainedConfig, take_source_keywords
 from headway.errors import ConfigError
 from headway.io.configs import part_of, read_config, text_folder
@@ -26,7 +26,9 @@ class AutoConfig:
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Any:
-        """Read a checkpoint's config: a folder, a JSON file or a hub id. That of an adapter is its base model's.
+        """Read a checkpoint's config: a folder, a JSON file or a hub id.
+
+        That of an adapter is the one in its folder, or else its base model's.
 
         Args:
             pretrained_model_name_or_path: where the checkpoint lies.
@@ -39,8 +41,8 @@ class AutoConfig:
                 networks is unknown but its language model is known, the config is that one's.
         """
         places = take_source_keywords(kwargs)
-        _, source = with_base(locate(pretrained_model_name_or_path, **places), places)
-        values = read_config(source)
+        adapter, source = with_base(locate(pretrained_model_name_or_path, **places), places)
+        values = read_config(described_by(adapter, source))
         model_type = values.get("model_type") or infer_model_type(values, source)
         if not isinstance(model_type, str):
             raise ConfigError(

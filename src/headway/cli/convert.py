@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ Examples:
   headway convert ./old-model ./new-model
   headway convert some/model ./half --dtype bfloat16 --max-shard-size 2GB
   headway convert some/model ./small --quantize int8
+  headway convert my-run/checkpoint-500 ./my-model
 """
 
 
@@ -35,7 +37,8 @@ Examples:
 def convert(source: str, target: Path, json_: bool, **options: Any) -> None:
     """Write the checkpoint SOURCE, a folder or a hub id, to the folder TARGET as safetensors.
 
-    Its tokenizer and its other files come along. TARGET is written whole or not at all.
+    Its tokenizer and its other files come along. TARGET is written whole or not at all. A checkpoint of which every
+    process of a training wrote its share becomes one like any other.
     """
     files = convert_checkpoint(source, target, **options)
     click.echo(as_json({"path": str(target), "files": files}, indent=True) if json_ else str(target))
@@ -60,12 +63,16 @@ def convert_checkpoint(
     from headway.io.hub import locate
     from headway.io.needed import beside_weights
 
-    source = locate(name, **where)
-    with tempfile.TemporaryDirectory(dir=_parent(target), prefix=f".{target.name}.converting-") as made:
+    source, stored = locate(name, **where), name
+    with ExitStack() as stack:
+        made = stack.enter_context(_room(target))
+        if (Path(name) / "shares").is_dir():
+            stored = stack.enter_context(_room(target))
+            _gather(Path(name), stored)
         if quantize is None:
-            _rewrite(source, Path(made), dtype, max_shard_size, variant)
+            _rewrite(locate(stored, **where), Path(made), dtype, max_shard_size, variant)
         else:
-            _round(name, Path(made), dtype, max_shard_size, quantize, {"variant": variant, **where})
+            _round(stored, Path(made), dtype, max_shard_size, quantize, {"variant": variant, **where})
         written = {path.name: path for path in Path(made).iterdir()}
         others = {file: source.require(file) for file in beside_weights(source) if file not in written}
         with atomic_folder(target) as draft:
@@ -78,10 +85,11 @@ def convert_checkpoint(
     return sorted((*others, *written))
 
 
-def _parent(target: Path) -> Path:
+def _room(target: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder beside ``target``, for a while."""
     parent = target.absolute().parent
     parent.mkdir(parents=True, exist_ok=True)
-    return parent
+    return tempfile.TemporaryDirectory(dir=parent, prefix=f".{target.name}.converting-")
 
 
 def _clear(draft: Path) -> None:
@@ -91,6 +99,13 @@ def _clear(draft: Path) -> None:
     for path in draft.iterdir():
         if path.is_file() and is_weights(path.name):
             path.unlink()
+
+
+def _gather(checkpoint: Path, folder: str) -> None:
+    """The model of which processes wrote their shares."""
+    from headway.training.shared import whole_model
+
+    whole_model(checkpoint).save_pretrained(folder)
 
 
 def _rewrite(source: Any, folder: Path, dtype: str | None, size: str, variant: str | None) -> None:

@@ -9,9 +9,11 @@ import click
 
 from headway.cli.show import as_json, table
 from headway.errors import InputError, did_you_mean
+from headway.training.adapting import Adapting
 from headway.training.arguments import TrainingArguments
-from headway.training.job import SHORT, TrainJob, read_settings
+from headway.training.job import TrainJob
 from headway.training.report.facts import without_speed
+from headway.training.settings import SHORT, read_settings
 from headway.training.tasks import find_task, task_names, tasks
 from headway.training.tasks.base import Task
 
@@ -90,7 +92,7 @@ def command(kind: type[Task], settings: dict[str, Any]) -> click.Command:
 
     return click.Command(
         kind.name,
-        params=[*_own(settings), *_columns(kind), *_options(kind), *_arguments()],
+        params=[*_own(settings), *_columns(kind), *_options(kind.Options), *_options(Adapting), *_arguments()],
         callback=call,
         help=f"Train for {kind.name}: {kind.summary}.\n\nEvery argument of TrainingArguments is an option too, such as "
         "--max-grad-norm or --label-smoothing-factor.",
@@ -122,14 +124,17 @@ def _columns(kind: type[Task]) -> list[click.Parameter]:
     ]
 
 
-def _options(kind: type[Task]) -> list[click.Parameter]:
+def _options(kind: type[Any]) -> list[click.Parameter]:
+    """An option for each field of a dataclass, made by ``headway.training.tasks.base.option``."""
     found: list[click.Parameter] = []
-    for one in dataclasses.fields(kind.Options):
+    for one in dataclasses.fields(kind):
         flag, said = f"--{one.name.replace('_', '-')}", one.default not in (None, "", False)
         default = f" (default: {one.default})" if said else ""
         text = f"{one.metadata['help'][0].upper()}{one.metadata['help'][1:]}{default}."
         if one.metadata["kind"] is bool:
             found.append(click.Option([f"{flag}/--no-{flag[2:]}", one.name], default=None, help=text))
+        elif one.metadata["kind"] is list:
+            found.append(click.Option([flag, one.name], multiple=True, help=text))
         else:
             found.append(click.Option([flag, one.name], type=one.metadata["kind"], help=text))
     return found

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from headway.adapters.base import with_base
+from headway.adapters.base import described_by, with_base
 from headway.collection import collection_paused
 from headway.config import SOURCE_KEYWORDS, PreTrainedConfig, take_source_keywords
 from headway.errors import ConfigError, InputError, did_you_mean
@@ -209,7 +209,7 @@ class PreTrainedModel(Adaptable, nn.Module):
         if isinstance(config, PreTrainedConfig):
             settings = config
         else:
-            chosen = source if config is None else locate(config, **places)
+            chosen = described_by(adapter, source) if config is None else locate(config, **places)
             kind = cls.config_class or PreTrainedConfig
             settings = kind.from_dict({**kind.own_part(read_config(chosen)), "name_or_path": source.name})
         extra = cls._override(settings, kwargs)
@@ -230,7 +230,8 @@ class PreTrainedModel(Adaptable, nn.Module):
             settings.__dict__.pop("quantization_config", None)
         loader = Loader(model, model.parts(), weights, source.name)
         report = loader.run()
-        if report.mismatched and not ignore_mismatched_sizes:
+        # A head of other labels than the base model's comes with its adapter.
+        if report.mismatched and not ignore_mismatched_sizes and adapter is None:
             raise ConfigError(f"{report}\nPass ignore_mismatched_sizes=True to draw what does not fit anew.")
         # A file without a floating-point type of its own in the config is loaded as it is.
         assign(model, loader.found, _dtype(dtype, settings, weights))
@@ -363,6 +364,12 @@ class PreTrainedModel(Adaptable, nn.Module):
             self._save_adapter(save_directory)
             return
         tensors = dict(stored_tensors(self, self.parts()) if state_dict is None else state_dict)
+        with atomic_folder(Path(save_directory)) as folder:
+            self.write_config(folder)
+            save_weights(tensors, folder, max_shard_size=max_shard_size)
+
+    def write_config(self, folder: Path) -> None:
+        """Write what a checkpoint holds of this model besides weights, file by file."""
         values = self.config.to_dict()
         values |= {"architectures": [type(self).__name__], "dtype": str(self.dtype).removeprefix("torch.")}
         values.pop("transformers_weights", None)  # the name of a file elsewhere
@@ -372,11 +379,9 @@ class PreTrainedModel(Adaptable, nn.Module):
         elif read_settings(self.config, type(self).__name__) is not None:
             del values["quantization_config"]
         config = type(self.config)(**{key: value for key, value in values.items() if key != "model_type"})
-        with atomic_folder(Path(save_directory)) as folder:
-            write_file(folder / "config.json", config.to_json_string().encode())
-            if self.can_generate():
-                write_file(folder / FILE_NAME, self.generation_config.to_json_string().encode())
-            save_weights(tensors, folder, max_shard_size=max_shard_size)
+        write_file(folder / "config.json", config.to_json_string().encode())
+        if self.can_generate():
+            write_file(folder / FILE_NAME, self.generation_config.to_json_string().encode())
 
 
 PretrainedModel = PreTrainedModel

@@ -138,9 +138,9 @@ def lay_back(model: nn.Module) -> None:
     for module in model.modules():
         if getattr(module, "joint", None) is not None:
             module.joint = None  # type: ignore[assignment]
-        if isinstance(module, Linear):
-            for parameter in module.parameters(recurse=False):
-                parameter.data = parameter.data.contiguous()
+    for parameter in model.parameters():  # those too that wait in an adapter
+        if not parameter.is_contiguous():
+            parameter.data = parameter.data.contiguous()
 
 
 @torch.no_grad()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -73,17 +74,32 @@ class Memory:
         return torch.ones(batch.rows, batch.width, dtype=torch.bool, device=batch.device)
 
 
-@dataclass
 class Run:
-    """The state of one pass; made by the backbone, changed only by the stack that runs it."""
+    """The state of one pass; made by the backbone, changed only by the stack that runs it.
 
-    batch: Batch
-    kernel: Kernel
-    cache: Cache | None = None
-    memory: Memory | None = None
-    trace: Trace = field(default_factory=Trace)
-    grid: tuple[int, int] | None = None
-    step: int = 0
-    positions: tuple[Any, ...] = ()
-    masks: dict[Any, Any] = field(default_factory=dict)
-    own_masks: tuple[Any, dict[Any, Any]] | None = None
+    No dataclass: torch's sharding looks for tensors in those that a layer is given and hands on copies, but all layers
+    are to have this one.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        kernel: Kernel,
+        cache: Cache | None = None,
+        memory: Memory | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self.batch, self.kernel, self.cache, self.memory = batch, kernel, cache, memory
+        self.trace = Trace() if trace is None else trace
+        self.grid: tuple[int, int] | None = None
+        self.step = 0
+        self.positions: tuple[Any, ...] = ()
+        self.masks: dict[Any, Any] = {}
+        self.own_masks: tuple[Any, dict[Any, Any]] | None = None
+
+    def again(self) -> Run:
+        """A run for the same pass, which starts from what is here and leaves nothing here."""
+        run = copy(self)
+        run.masks, run.positions = dict(self.masks), tuple(map(copy, self.positions))
+        run.trace = self.trace.emptied()
+        return run

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -82,15 +81,10 @@ def recomputed(layer: nn.Module, x: Tensor, run: Run) -> Tensor:
 
     A layer leaves in ``run`` what later ones share; computing again starts from what was there before it.
     """
-
-    def as_it_is(run: Run) -> Run:
-        positions = tuple(map(copy, run.positions))
-        return replace(run, masks=dict(run.masks), positions=positions, trace=run.trace.emptied())
-
-    before, passes = as_it_is(run), [run]
+    before, passes = run.again(), [run]
 
     def forward(x: Tensor) -> Tensor:
-        y: Tensor = layer(x, passes.pop() if passes else as_it_is(before))
+        y: Tensor = layer(x, passes.pop() if passes else before.again())
         return y
 
     y: Tensor = checkpoint(forward, x, use_reentrant=False)

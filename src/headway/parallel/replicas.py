@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -48,11 +49,15 @@ class Replicas:
         if self.world > 1:
             self.sum(torch.zeros(1, device=self.device))
 
+    def place(self, model: nn.Module) -> nn.Module:
+        """The model on this process's device."""
+        return model.to(self.device)
+
     def share_weights(self, model: nn.Module) -> None:
         """Let all processes have the parameters and buffers of the first."""
         if self.world > 1:
             for tensor in model.state_dict().values():
-                whole = tensor.contiguous()
+                whole = tensor.to(self.device).contiguous()
                 distributed.broadcast(whole, 0)
                 tensor.copy_(whole)
 
@@ -77,6 +82,28 @@ class Replicas:
             work.wait()
             for gradient, summed in zip(bucket, flat.split([one.numel() for one in bucket]), strict=True):
                 gradient.copy_(summed.view(gradient.shape))
+
+    # --- what differs where processes hold shares of the model ------------------------------------------------------
+
+    def norm(self, gradients: Sequence[Tensor]) -> Tensor:
+        """The norm of all gradients together."""
+        return nn.utils.get_total_norm(gradients)
+
+    def company(self, batches: Sequence[Mapping[str, Any] | None]) -> list[Mapping[str, Any]]:
+        """Batches that this process is to pass besides its own, ``batches``, though they count for nothing."""
+        return []
+
+    def share(self, value: Tensor, tensor: Tensor) -> Tensor:
+        """What this process holds of ``value`` where it is to take the place of ``tensor``."""
+        return value
+
+    def whole_state(self, state: dict[str, Any]) -> dict[str, Any]:
+        """An optimizer's state as one process alone would have it; all processes are to ask."""
+        return state
+
+    def whole(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Within, the first process can save ``model``; all processes are to ask."""
+        return nullcontext()
 
 
 def _buckets(gradients: list[Tensor]) -> list[list[Tensor]]:

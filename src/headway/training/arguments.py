@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from headway.errors import InputError, did_you_mean
-from headway.training import checks
+from headway.training import checks, fsdp
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +69,7 @@ class TrainingArguments(metaclass=_Named):
             leaves the step out, "off" does not look.
         full_determinism: let torch use deterministic algorithms alone.
         ddp_backend, ddp_timeout: of the processes' connection, under torchrun.
+        fsdp, fsdp_config: let each process of torchrun hold a share of the model; see ``headway.training.fsdp``.
 
     Raises:
         InputError: a name is unknown, a value is out of range, or two values contradict each other.
@@ -136,6 +137,8 @@ class TrainingArguments(metaclass=_Named):
     use_cpu: bool = False
     ddp_backend: str | None = None
     ddp_timeout: int = 1800
+    fsdp: bool | str | list[str] | None = None
+    fsdp_config: dict[str, Any] | str | None = None
     do_train: bool = False
     do_eval: bool = False
     do_predict: bool = False
@@ -162,16 +165,36 @@ class TrainingArguments(metaclass=_Named):
         if self.greater_is_better is None and self.metric_for_best_model is not None:
             self.greater_is_better = not self.metric_for_best_model.endswith("loss")
         self.report_to = checks.reports(self.report_to)
+        self.fsdp_config = fsdp.config(self.fsdp_config)
+        self.gradient_checkpointing |= bool(self.fsdp) and bool(self.fsdp_config.get("activation_checkpointing"))
         checks.check(self)
 
     # --- what follows from them --------------------------------------------------------------------------------------
+
+    @cached_property
+    def sharding(self) -> bool | None:
+        """Are units of a model that is cut taken apart between the passes? None for a model that is not cut."""
+        return fsdp.reshards(self.fsdp, fsdp.config(self.fsdp_config))
+
+    @property
+    def saves_shares(self) -> bool:
+        """Does every process write its share of a checkpoint?"""
+        kind = fsdp.config(self.fsdp_config).get("state_dict_type")
+        return self.sharding is not None and self.world_size > 1 and kind == "SHARDED_STATE_DICT"
 
     @cached_property
     def replicas(self) -> Replicas:
         """The processes that train together, and the device of this one; connected on first use."""
         from headway.parallel.replicas import connect
 
-        return connect(self.use_cpu, self.ddp_backend, self.ddp_timeout)
+        found = connect(self.use_cpu, self.ddp_backend, self.ddp_timeout)
+        if self.sharding is None or found.world == 1:
+            return found
+        import torch
+
+        from headway.parallel.sharded import Shards
+
+        return Shards(**vars(found), reshard=self.sharding, dtype=torch.bfloat16 if self.bf16 else None)
 
     @property
     def device(self) -> torch.device:

@@ -17,6 +17,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from headway.adapters.load import restore_adapter
+from headway.adapters.save import save_adapter
 from headway.errors import CheckpointError
 from headway.io.atomic import atomic_folder, write_file
 from headway.io.hub import Folder
@@ -24,12 +25,13 @@ from headway.io.save import save_weights
 from headway.io.weights import open_weights
 from headway.models.load import Loader, ties
 from headway.models.pretrained import PreTrainedModel
+from headway.parallel.replicas import Replicas
 from headway.training.plain import read_plain, write_plain
 from headway.training.state import TrainerState
 
 logger = logging.getLogger("headway")
 
-STATE, REST, MANIFEST = "trainer_state.json", "training_state", "manifest.json"
+STATE, REST, MANIFEST, SHARES = "trainer_state.json", "training_state", "manifest.json", "shares"
 _NAME = re.compile(r"checkpoint-(\d+)")
 _GONE = ".removed"
 
@@ -49,6 +51,7 @@ def write_checkpoint(
                 inner = Path(part) / "part"  # what saves itself locks the folder above
                 save(str(inner))
                 for path in inner.iterdir():
+                    shutil.rmtree(draft / path.name, ignore_errors=True)  # a folder of the same checkpoint
                     path.replace(draft / path.name)
         state.save_to_json(draft / STATE)
         if rest is not None:
@@ -130,7 +133,18 @@ def read_rest(folder: Path) -> dict[str, Any]:
 
 
 def saver(model: nn.Module) -> Callable[[str], Any]:
-    """What writes the weights of a model into a folder: its own ``save_pretrained``, or its tensors by name."""
+    """What writes the weights of a model into a folder: its own ``save_pretrained``, or its tensors by name.
+
+    Of a model with adapters those that are in use are written: one as ``save_adapter`` does it, several each into a
+    folder of its name.
+    """
+    if _is_adapted(model):
+
+        def adapters(folder: str) -> None:
+            for name, place in _adapter_places(model, Path(folder)).items():
+                save_adapter(model, place, name)
+
+        return adapters
     own = getattr(model, "save_pretrained", None)
     if own is not None:
         save: Callable[[str], Any] = own
@@ -145,14 +159,14 @@ def saver(model: nn.Module) -> Callable[[str], Any]:
 
 
 @torch.no_grad()
-def restore_weights(model: nn.Module, folder: Path) -> None:
+def restore_weights(model: nn.Module, folder: Path, group: Replicas) -> None:
     """Give the tensors of ``model`` the values that ``saver`` wrote, in place; raises ``CheckpointError``.
 
-    Of a model with an adapter that is the adapter alone, as it is all that learns.
+    Of a model with adapters those are all, as nothing else learns.
     """
-    if isinstance(model, PreTrainedModel) and model.peft_config:
-        for name in model.active_adapters():
-            restore_adapter(model, folder, name)
+    if _is_adapted(model):
+        for name, place in _adapter_places(model, folder).items():
+            restore_adapter(model, place, name)
         return
     weights = open_weights(Folder(str(folder), folder))
     state = model.state_dict(keep_vars=True)
@@ -168,16 +182,25 @@ def restore_weights(model: nn.Module, folder: Path) -> None:
             continue
         if name not in found or found[name].shape != tensor.shape:
             raise CheckpointError(f"{folder} holds no {name} of shape {list(tensor.shape)}; is it of another model?")
-        tensor.copy_(found[name])
+        tensor.copy_(group.share(found[name], tensor))
 
 
-def restore_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+def restore_optimizer(optimizer: Optimizer, state: dict[str, Any], group: Replicas) -> None:
     """Load the state of an optimizer; its tensors lie in memory as the parameters do, which fused kernels rely on."""
     optimizer.load_state_dict(state)
     for parameter, values in optimizer.state.items():
         for name, value in values.items():
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
-                values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+                values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(group.share(value, parameter))
+
+
+def _is_adapted(model: nn.Module) -> bool:
+    return isinstance(model, PreTrainedModel) and bool(model.peft_config)
+
+
+def _adapter_places(model: Any, folder: Path) -> dict[str, Path]:
+    active = model.active_adapters()
+    return {name: folder / name if len(active) > 1 else folder for name in active}
 
 
 def _digest(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from headway.errors import InputError, did_you_mean
+from headway.training import fsdp
 
 if TYPE_CHECKING:
     from headway.training.arguments import TrainingArguments
@@ -39,8 +40,8 @@ ELSEWHERE = {
     ),
     "hub_strategy": "headway uploads nothing",
     **dict.fromkeys(
-        ("deepspeed", "fsdp", "fsdp_config", "accelerator_config", "parallelism_config"),
-        "run the script under torchrun, and its processes train together",
+        ("deepspeed", "accelerator_config", "parallelism_config"),
+        "run the script under torchrun, and its processes train together; fsdp=True cuts the model",
     ),
     **dict.fromkeys(
         ("ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_static_graph"),
@@ -143,6 +144,7 @@ def check(given: TrainingArguments) -> None:
     _check_names(given)
     _check_precision(given)
     _check_best(given)
+    _check_sharding(given)
     if given.prediction_loss_only and given.batch_eval_metrics:
         raise InputError("prediction_loss_only=True computes no metrics, so batch_eval_metrics=True has no meaning.")
     if given.dataloader_num_workers == 0:
@@ -182,6 +184,22 @@ def _check_precision(given: TrainingArguments) -> None:
 
         if given.use_cpu or not torch.cuda.is_available():
             raise InputError("fp16=True needs a CUDA device; on the CPU train in float32 or with bf16=True.")
+
+
+def _check_sharding(given: TrainingArguments) -> None:
+    if given.sharding is None:
+        return
+    if given.fp16:
+        raise InputError("fp16=True and fsdp do not go together; take bf16=True, which needs no scaling of the loss.")
+    if given.optim not in fsdp.OPTIMIZERS:
+        raise InputError(
+            f"optim={given.optim!r} needs whole parameters, which fsdp cuts; take one of {', '.join(fsdp.OPTIMIZERS)}."
+        )
+    if getattr(given, "predict_with_generate", False):
+        raise InputError(
+            "predict_with_generate=True needs the whole model in each process; with fsdp, load what was saved and let "
+            "that write."
+        )
 
 
 def _check_best(given: TrainingArguments) -> None:

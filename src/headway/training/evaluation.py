@@ -141,6 +141,8 @@ def evaluate(
     rounds = 0
     try:
         for batch in batches:
+            for other in group.company([batch]):
+                trainer.prediction_step(model, other, True, ignore_keys)
             found = None
             if batch is not None:
                 weight = sum((counts_of(model, batch) or {"": rows_of(batch)}).values())

@@ -8,24 +8,40 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from headway.errors import NonFiniteError
+
+
+def non_finite(
+    model: nn.Module, batches: Iterable[Mapping[str, Any]], loss: float, norm: float, steps: int
+) -> NonFiniteError:
+    """The error of a step behind ``steps`` others, of which ``batches`` are this process's part."""
+    return NonFiniteError(
+        f"Step {steps + 1}: the loss is {loss} and the norm of the gradients {norm}; {origin(model, batches)}. "
+        "A smaller learning_rate or max_grad_norm may help; nan_guard='skip' leaves such steps out."
+    )
+
 
 def origin(model: nn.Module, batches: Iterable[Mapping[str, Any]]) -> str:
-    """Say where the first number that is not finite comes from: a weight, a module of a pass, or a gradient."""
-    for name, parameter in model.named_parameters():
-        if not _finite(parameter):
-            return f"the weight {name} holds such a number already"
-    gradients = next(
-        (name for name, one in model.named_parameters() if one.grad is not None and not _finite(one.grad)), ""
-    )
+    """Say where the first number that is not finite comes from: a weight, a module of a pass, or a gradient.
+
+    All batches are passed in any case, since other processes may pass along.
+    """
+    parameters = list(model.named_parameters())
+    weights = [name for name, one in parameters if not _finite(one)]
+    gradients = [name for name, one in parameters if one.grad is not None and not _finite(one.grad)]
+    passes = []
     for batch in batches:
-        for name, value in batch.items():
-            if isinstance(value, Tensor) and not _finite(value):
-                return f"the input {name} holds such a number"
-        found = _first_module(model, batch)
-        if found:
-            return f"the first such number is in the output of {found}"
+        inputs = [name for name, value in batch.items() if isinstance(value, Tensor) and not _finite(value)]
+        passes += [f"the input {name} holds such a number" for name in inputs]
+        module = _first_module(model, batch)
+        if module:
+            passes.append(f"the first such number is in the output of {module}")
+    if weights:
+        return f"the weight {weights[0]} holds such a number already"
+    if passes:
+        return passes[0]
     if gradients:
-        return f"the passes are finite, but the gradient of {gradients} is not"
+        return f"the passes are finite, but the gradient of {gradients[0]} is not"
     return "the passes are finite when they are run again, so it depends on what was drawn"
 
 
@@ -59,4 +75,5 @@ def _tensors(value: Any) -> Iterable[Tensor]:
 
 
 def _finite(value: Tensor) -> bool:
-    return not value.is_floating_point() or bool(value.isfinite().all())
+    held = value.to_local() if hasattr(value, "to_local") else value  # this process's share
+    return not held.is_floating_point() or bool(held.isfinite().all())

@@ -12,6 +12,7 @@ from typing import Any, Self
 from headway.auto.config import AutoConfig
 from headway.errors import ConfigError, InputError, did_you_mean
 from headway.io.atomic import write_file
+from headway.training.adapting import Adapting, write_labels
 from headway.training.arguments import TrainingArguments
 from headway.training.card import ModelCard, license_of
 from headway.training.checks import ALIASES, ELSEWHERE
@@ -19,29 +20,13 @@ from headway.training.data import Row, held_out, read_rows
 from headway.training.randomness import set_seed
 from headway.training.report import TrainReport
 from headway.training.report.facts import chosen_arguments, rows_of, without_speed
+from headway.training.settings import ARGUMENTS, DEFAULTS, SHORT, fitting, read_settings
 from headway.training.tasks import find_task
 from headway.training.tasks.base import Evaluated, Task, find_columns
 from headway.training.trainer import Trainer
 
 logger = logging.getLogger("headway")
 
-# What a job does where nothing is said: it can be watched, and resumed.
-DEFAULTS: dict[str, Any] = {
-    "eval_strategy": "epoch",
-    "save_strategy": "epoch",
-    "save_total_limit": 2,
-    "logging_steps": 0.02,
-    "logging_first_step": True,
-    "report_to": "jsonl",
-}
-# Short names of arguments.
-SHORT = {
-    "epochs": "num_train_epochs",
-    "batch_size": "per_device_train_batch_size",
-    "eval_batch_size": "per_device_eval_batch_size",
-    "lr": "learning_rate",
-}
-ARGUMENTS = {one.name: str(one.type) for one in fields(TrainingArguments)}
 OWN = ("task", "model", "train", "eval", "eval_share")
 
 
@@ -59,6 +44,7 @@ class TrainJob:
         columns: the names of columns by role, where they are not to be guessed.
         options: of the task.
         arguments: of ``TrainingArguments``.
+        adapting: the adapter to train in place of the model.
     """
 
     task: str
@@ -69,6 +55,7 @@ class TrainJob:
     columns: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    adapting: Adapting = field(default_factory=Adapting)
 
     @classmethod
     def of(cls, **settings: Any) -> Self:
@@ -79,8 +66,10 @@ class TrainJob:
         kind = find_task(str(settings["task"]))
         columns = {f"{role.role}_column": role.role for role in kind.roles}
         options = {one.name: str(one.type) for one in fields(kind.Options)}
-        known = [*OWN, *columns, *options, *ARGUMENTS, *SHORT]
+        adapting = {one.name: str(one.type) for one in fields(Adapting)}
+        known = [*OWN, *columns, *options, *adapting, *ARGUMENTS, *SHORT]
         own: dict[str, Any] = {}
+        adapter: dict[str, Any] = {}
         found: dict[str, Any] = {"columns": {}, "options": {}, "arguments": {}}
         for name, value in settings.items():
             if name in OWN:
@@ -89,6 +78,8 @@ class TrainJob:
                 found["columns"][columns[name]] = str(value)
             elif name in options:
                 found["options"][name] = fitting(value, options[name])
+            elif name in adapting:
+                adapter[name] = fitting(value, adapting[name])
             elif name in ARGUMENTS or name in SHORT or name in ELSEWHERE or name in ALIASES:
                 full = SHORT.get(name, name)
                 if full in found["arguments"]:
@@ -96,7 +87,7 @@ class TrainJob:
                 found["arguments"][full] = fitting(value, ARGUMENTS.get(full, "str"))
             else:
                 raise ConfigError(f"{kind.name} knows no setting {name!r}.{did_you_mean(name, known)}")
-        return cls(**own, **found)
+        return cls(**own, **found, adapting=Adapting(**adapter))
 
     @classmethod
     def read(cls, path: str | Path, **settings: Any) -> Self:
@@ -128,7 +119,8 @@ class TrainJob:
         import headway
 
         settings = task.settings(AutoConfig.from_pretrained(self.model))
-        model = getattr(headway, kind.auto).from_pretrained(self.model, **settings)
+        model = getattr(headway, kind.auto).from_pretrained(self.model, **settings, **self.adapting.loading)
+        self.adapting.put_on(model)
         processor = task.processor(self.model)
         datasets = [task.encode(part, processor, model) for part in (train, rows)]
         evaluated = task.evaluated(rows, datasets[1], processor, model)
@@ -176,6 +168,8 @@ class Prepared:
         if trainer.args.should_save:
             found.card.save(folder)
             report.save(found.report_path)
+            if self.job.adapting.lora is not None:
+                write_labels(trainer.model, folder)
             write_file(folder / "results.json", (json.dumps(metrics, indent=2, sort_keys=True) + "\n").encode())
         return found
 
@@ -205,6 +199,7 @@ class Prepared:
             "evaluated on": f"{held} ({rows_of(trainer.eval_dataset)})",
             **{f"column of {role}": name for role, name in self.task.columns.items()},
             **self.task.facts(),
+            **self.job.adapting.facts,
         }
 
     def card(self, report: TrainReport) -> ModelCard:
@@ -247,27 +242,3 @@ class Trained:
     def card_path(self) -> Path:
         """The card."""
         return self.folder / "README.md"
-
-
-def read_settings(path: str | Path) -> dict[str, Any]:
-    """The settings of a YAML or JSON file; raises ``ConfigError``."""
-    import yaml
-
-    try:
-        found = yaml.safe_load(Path(path).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read: {' '.join(str(error).split())}.") from None
-    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        raise ConfigError(f"{path} must hold settings, such as 'task: text-classification', one on each line.")
-    return {name.replace("-", "_"): value for name, value in found.items()}
-
-
-def fitting(value: Any, kinds: str) -> Any:
-    """A number that was read as text, as YAML reads 5e-5, as a number where ``kinds`` allows that alone."""
-    allowed = {kind.strip() for kind in kinds.split("|")}
-    if isinstance(value, str) and allowed & {"int", "float"} and "str" not in allowed:
-        try:
-            return float(value) if "float" in allowed else int(value)
-        except ValueError:
-            return value
-    return value

@@ -13,34 +13,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from headway.errors import CheckpointError, HeadwayError, InputError
+from headway.errors import InputError
+from headway.training import keeping
 from headway.training.callbacks import metric_of
-from headway.training.checkpoint import (
-    read_rest,
-    remove_old,
-    restore_optimizer,
-    restore_weights,
-    saver,
-    write_checkpoint,
-)
-from headway.training.guard import origin
+from headway.training.guard import non_finite
 from headway.training.leaving import CODE, Leaving
-from headway.training.order import Split
 from headway.training.parameters import trained
 from headway.training.precision import clip
-from headway.training.randomness import random_states, restore_random_states, set_seed
-from headway.training.shares import shares
-from headway.training.state import TrainerState, TrainOutput
+from headway.training.shares import no_share, shares
+from headway.training.state import Losses, TrainOutput, new_state
 
 if TYPE_CHECKING:
     from headway.training.trainer import Trainer
 
 # Stands for "until max_steps" where a data set does not know its length.
 _ENDLESS = 2**31
-
-
-class NonFiniteError(HeadwayError, ArithmeticError):
-    """A loss or a gradient is not a finite number."""
 
 
 class Training:
@@ -56,8 +43,7 @@ class Training:
         self.batches = trainer.get_train_dataloader()
         self.passes = self._passes()
         self.epoch = self.steps = 0
-        self.sum, self.summed, self.whole_sum = 0.0, 0, 0.0
-        self.last: dict[str, float] = {}
+        self.losses = Losses()
         self.leaving = Leaving()
         self.began = time.perf_counter()
 
@@ -89,33 +75,17 @@ class Training:
         assert each is not None
         return math.ceil(args.num_train_epochs), math.ceil(args.num_train_epochs * each)
 
-    def _new_state(self, epochs: int, steps: int) -> TrainerState:
-        def every(value: float | None) -> int:
-            return 0 if value is None else int(value) if value >= 1 else math.ceil(value * steps)
-
-        args = self.args
-        return TrainerState(
-            max_steps=steps,
-            num_train_epochs=epochs,
-            train_batch_size=args.train_batch_size,
-            logging_steps=every(args.logging_steps),
-            eval_steps=every(args.eval_steps),
-            save_steps=every(args.save_steps),
-            is_local_process_zero=self.group.local_rank == 0,
-            is_world_process_zero=self.group.rank == 0,
-        )
-
     # --- running -----------------------------------------------------------------------------------------------------
 
     def run(self, checkpoint: Path | None) -> TrainOutput:
         """Train, from ``checkpoint`` on where one is given."""
         trainer = self.trainer
         epochs, steps = self._length()
-        trainer.state = self._new_state(epochs, steps)
+        trainer.state = new_state(self.args, epochs, steps)
         trainer.create_optimizer_and_scheduler(steps)
         self.parameters = list(trained(self.model).values())
         if checkpoint is not None:
-            self._resume(checkpoint)
+            keeping.resume(self, checkpoint)
         started = trainer.state.global_step
         trainer.callbacks.call("on_train_begin", train_dataloader=self.batches)
         with self.leaving:
@@ -134,7 +104,7 @@ class Training:
             trainer.callbacks.call("on_epoch_begin", train_dataloader=self.batches)
         batches = self._from_here()
         while not self._epoch_is_over() and (passes := list(islice(batches, self.args.gradient_accumulation_steps))):
-            self._step([batch for batch in passes if batch is not None])
+            self._step(passes)
             self._do_what_is_due()
             self._leave_if_asked()
         self.epoch, self.steps = number + 1, 0
@@ -159,9 +129,13 @@ class Training:
 
     # --- a step ------------------------------------------------------------------------------------------------------
 
-    def _step(self, batches: list[Mapping[str, Any]]) -> None:
+    def _step(self, passes: list[Mapping[str, Any] | None]) -> None:
         trainer, callbacks = self.trainer, self.trainer.callbacks
+        batches = [batch for batch in passes if batch is not None]
         parts = shares(self.model, batches, trainer.target_names, self.group)
+        for batch in self.group.company(passes):
+            batches.append(batch)
+            parts.append(no_share(self.model, batch, trainer.target_names))
         callbacks.call("on_step_begin")
         self.model.train()
         loss = torch.zeros((), device=self.group.device)
@@ -171,15 +145,15 @@ class Training:
                 callbacks.call("on_substep_end")
         self.group.sum_gradients(self.parameters)
         self.precision.unscale(trainer.optimizer)
-        norm = clip(self.parameters, self.args.max_grad_norm)
+        norm = clip(self.parameters, self.args.max_grad_norm, self.group)
         value, size = self._look_at(loss, norm, batches)
         stepped = False
-        self.last = {"grad_norm": size, "learning_rate": float(trainer.optimizer.param_groups[0]["lr"])}
+        rate = float(trainer.optimizer.param_groups[0]["lr"])
+        self.losses.add(value, size, rate)
         if value is not None:
             callbacks.call("on_pre_optimizer_step")
             stepped = self.precision.step(trainer.optimizer)
             callbacks.call("on_optimizer_step")
-            self.sum, self.summed, self.whole_sum = self.sum + value, self.summed + 1, self.whole_sum + value
         if stepped and not isinstance(trainer.lr_scheduler, ReduceLROnPlateau):
             trainer.lr_scheduler.step()
         trainer.optimizer.zero_grad()
@@ -205,11 +179,8 @@ class Training:
             return value, size
         if self.args.nan_guard == "skip":
             return None, size
-        where = origin(self.model, [self.trainer.prepared(batch) for batch in batches])
-        raise NonFiniteError(
-            f"Step {self.trainer.state.global_step + 1}: the loss is {value} and the norm of the gradients {size}; "
-            f"{where}. A smaller learning_rate or max_grad_norm may help; nan_guard='skip' leaves such steps out."
-        )
+        prepared = [self.trainer.prepared(batch) for batch in batches]
+        raise non_finite(self.model, prepared, value, size, self.trainer.state.global_step)
 
     # --- what is due -------------------------------------------------------------------------------------------------
 
@@ -220,14 +191,12 @@ class Training:
         if control.should_evaluate:
             self._evaluate()
         if control.should_save:
-            self.save()
+            keeping.save(self)
         control.should_log = control.should_evaluate = control.should_save = False
 
     def _log(self) -> None:
-        if self.summed:
-            logs = {"loss": self.sum / self.summed, **self.last}
-            self.sum, self.summed = 0.0, 0
-            self.trainer.log(logs)
+        if self.losses.summed:
+            self.trainer.log(self.losses.taken())
 
     def _evaluate(self) -> None:
         trainer, state = self.trainer, self.trainer.state
@@ -250,14 +219,14 @@ class Training:
     def _leave_if_asked(self) -> None:
         """Save and end the process where it was asked to go."""
         if self.leaving.asked and not self.trainer.control.should_training_stop:
-            self.save()
+            keeping.save(self)
             raise SystemExit(CODE)
 
     def _end(self, steps: int) -> TrainOutput:
         trainer, state, args = self.trainer, self.trainer.state, self.args
         seconds = time.perf_counter() - self.began
         rows = steps * args.per_device_train_batch_size * args.gradient_accumulation_steps * self.group.world
-        mean = self.whole_sum / max(1, state.global_step)
+        mean = self.losses.whole_sum / max(1, state.global_step)
         metrics = {
             "train_runtime": seconds,
             "train_samples_per_second": rows / seconds,
@@ -265,78 +234,7 @@ class Training:
             "train_loss": mean,
         }
         if args.load_best_model_at_end and state.best_model_checkpoint is not None:
-            restore_weights(self.model, Path(state.best_model_checkpoint))
+            keeping.restore(self, Path(state.best_model_checkpoint))
         trainer.log(metrics)
         trainer.callbacks.call("on_train_end")
         return TrainOutput(state.global_step, mean, {**metrics, "epoch": state.epoch})
-
-    # --- checkpoints -------------------------------------------------------------------------------------------------
-
-    def save(self) -> None:
-        """Write ``checkpoint-N``; of several processes, the first one does."""
-        trainer, state, args = self.trainer, self.trainer.state, self.args
-        folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        if state.best_global_step == state.global_step:
-            state.best_model_checkpoint = str(folder)
-        random = self.group.gather(random_states())
-        if self.group.rank == 0:
-            parts = {"model": saver(self.model)}
-            if hasattr(trainer.processing_class, "save_pretrained"):
-                parts["processing_class"] = trainer.processing_class.save_pretrained
-            write_checkpoint(folder, parts, state, None if args.save_only_model else self._rest(random))
-            if args.save_total_limit is not None:
-                remove_old(folder.parent, args.save_total_limit, state.best_model_checkpoint)
-        self.group.wait()
-        trainer.callbacks.call("on_save")
-
-    def _rest(self, random: list[Any]) -> dict[str, Any]:
-        trainer = self.trainer
-        return {
-            "data": self._data(),
-            "place": {"epoch": self.epoch, "steps": self.steps},
-            "loss": {"sum": self.sum, "summed": self.summed, "whole_sum": self.whole_sum, "last": self.last},
-            "optimizer": trainer.optimizer.state_dict(),
-            "scheduler": trainer.lr_scheduler.state_dict(),
-            "scaler": self.precision.state_dict(),
-            "random": random,
-            "callbacks": trainer.callbacks.state_dict(),
-        }
-
-    def _data(self) -> dict[str, Any]:
-        """What the order of the data depends on."""
-        args = self.args
-        rows = Split(args.per_device_train_batch_size, args.gradient_accumulation_steps, self.group.world).rows
-        seed = args.seed if args.data_seed is None else args.data_seed
-        return {
-            "rows of a step": rows,
-            "steps of an epoch": self.steps_in_epoch,
-            "data_seed": seed,
-            "train_sampling_strategy": args.train_sampling_strategy,
-            "group_by_length": args.group_by_length,
-        }
-
-    def _resume(self, folder: Path) -> None:
-        trainer, rest = self.trainer, read_rest(folder)
-        for name, value in self._data().items():
-            if rest["data"][name] != value:
-                raise CheckpointError(
-                    f"{folder} was written with another order of the data: {name} was {rest['data'][name]} and is now "
-                    f"{value}; resume with the same data and arguments, or load the model from it to start a training."
-                )
-        restore_weights(self.model, folder)
-        restore_optimizer(trainer.optimizer, rest["optimizer"])
-        trainer.lr_scheduler.load_state_dict(rest["scheduler"])
-        self.precision.load_state_dict(rest["scaler"])
-        trainer.callbacks.load_state_dict(rest["callbacks"])
-        before, now = TrainerState.load_from_json(folder / "trainer_state.json"), trainer.state
-        for name in ("epoch", "global_step", "log_history", "best_metric", "best_global_step"):
-            setattr(now, name, getattr(before, name))
-        if before.best_model_checkpoint is not None:  # the folder may have moved
-            now.best_model_checkpoint = str(Path(str(self.args.output_dir)) / Path(before.best_model_checkpoint).name)
-        self.epoch, self.steps = rest["place"]["epoch"], rest["place"]["steps"]
-        loss = rest["loss"]
-        self.sum, self.summed, self.whole_sum, self.last = loss["sum"], loss["summed"], loss["whole_sum"], loss["last"]
-        if self.group.rank < len(rest["random"]):
-            restore_random_states(rest["random"][self.group.rank])
-        else:
-            set_seed(self.args.seed + self.group.rank + now.global_step)

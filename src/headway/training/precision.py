@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from headway.parallel.replicas import Replicas
 from headway.training.arguments import TrainingArguments
 
 
@@ -68,10 +69,11 @@ def keep_masters(model: nn.Module, autocast: bool) -> None:
                 buffer.data = buffer.data.float()
 
 
-def clip(parameters: Sequence[Tensor], most: float) -> Tensor:
+def clip(parameters: Sequence[Tensor], most: float, group: Replicas) -> Tensor:
     """Scale the gradients down to the norm ``most``, where above 0; returns the norm of all that they had."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = nn.utils.get_total_norm(gradients)
+    norm = group.norm(gradients)
     if most > 0:
-        nn.utils.clip_grads_with_norm_(list(parameters), most, norm)
+        for kind in {type(gradient) for gradient in gradients}:  # kernels take tensors of one kind
+            nn.utils.clip_grads_with_norm_([one for one in parameters if type(one.grad) is kind], most, norm)
     return norm

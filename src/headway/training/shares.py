@@ -58,6 +58,14 @@ def shares(
     ]
 
 
+def no_share(model: nn.Module, batch: Mapping[str, Any], names: Sequence[str]) -> Share:
+    """That of a batch which is passed for company: its loss and gradients are noughts, whatever it holds."""
+    none = torch.zeros(())
+    if counts_of(model, batch) is None:
+        return Share(None, rows_of(batch), none)
+    return Share(dict.fromkeys(names, torch.tensor(torch.inf)), 0, none)
+
+
 def rows_of(batch: Mapping[str, Any]) -> int:
     """Rows of a batch: the first axis of its first tensor."""
     return next((len(value) for value in batch.values() if isinstance(value, Tensor) and value.dim()), 1)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headway.errors import CheckpointError
 from headway.io.atomic import write_file
+
+if TYPE_CHECKING:
+    from headway.training.arguments import TrainingArguments
 
 
 @dataclass
@@ -52,6 +56,52 @@ class TrainerState:
             raise CheckpointError(f"{path} cannot be read as the state of a training: {error}.") from error
         known = {one.name for one in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def new_state(args: TrainingArguments, epochs: int, steps: int) -> TrainerState:
+    """The state at the beginning of a training of so many epochs and steps."""
+
+    def every(value: float | None) -> int:
+        return 0 if value is None else int(value) if value >= 1 else math.ceil(value * steps)
+
+    return TrainerState(
+        max_steps=steps,
+        num_train_epochs=epochs,
+        train_batch_size=args.train_batch_size,
+        logging_steps=every(args.logging_steps),
+        eval_steps=every(args.eval_steps),
+        save_steps=every(args.save_steps),
+        is_local_process_zero=args.replicas.local_rank == 0,
+        is_world_process_zero=args.replicas.rank == 0,
+    )
+
+
+@dataclass
+class Losses:
+    """The losses of steps.
+
+    Attributes:
+        sum: of the ``summed`` steps since the log was written last.
+        whole_sum: of all steps.
+        last: what the log says of the last step besides.
+    """
+
+    sum: float = 0.0
+    summed: int = 0
+    whole_sum: float = 0.0
+    last: dict[str, float] = field(default_factory=dict)
+
+    def add(self, loss: float | None, norm: float, rate: float) -> None:
+        """Count a step, ``loss`` being None where it was left out."""
+        self.last = {"grad_norm": norm, "learning_rate": rate}
+        if loss is not None:
+            self.sum, self.summed, self.whole_sum = self.sum + loss, self.summed + 1, self.whole_sum + loss
+
+    def taken(self) -> dict[str, float]:
+        """What the log is to say; begins anew."""
+        logs = {"loss": self.sum / self.summed, **self.last}
+        self.sum, self.summed = 0.0, 0
+        return logs
 
 
 @dataclass
