@@ -14,12 +14,14 @@ from safetensors import safe_open
 from torch import nn
 
 import headway
-from headway import ConfigError, InputError, WeightsError, quantization_error
+from headway import ConfigError, InputError, WeightsError, quantization_error, spec
 from headway.models.plan import BASE
 from headway.nn import quantised
-from headway.nn.linear import Embedding, Linear
+from headway.nn.linear import Embedding, Linear, side_by_side
+from headway.nn.mlp import GatedMlp
 from headway.nn.quantised import GROUP, Int4Linear, Int8Linear, QuantisedLinear
-from headway.quant.convert import quantised_layers
+from headway.nn.rounded import QuantisedSiblings
+from headway.quant.convert import quantise, quantised_layers
 from small import PAIRS, inputs_for, one_sentence, small_config, small_model
 
 KINDS = ("int8", "int4")
@@ -285,7 +287,70 @@ def test_in_place_is_as_on_loading(tmp_path: Path) -> None:
     assert model.backbone.layers[0].attn.joint is not None
     loaded = type(model).from_pretrained(tmp_path, quantize="int8")
     assert torch.equal(results(model.quantize("int8")), results(loaded))
-    assert all(getattr(module, "joint", None) is None for module in model.modules())
+    assert isinstance(model.backbone.layers[0].attn.joint, QuantisedSiblings)
+
+
+@pytest.fixture
+def gated(kind: str) -> GatedMlp:
+    """A channel mixer with two quantised siblings that have biases."""
+    torch.manual_seed(0)
+    mlp = GatedMlp(spec.GatedMlp(96, "silu", bias=True), 64)
+    for parameter in mlp.parameters():
+        parameter.data.normal_()
+    owner = nn.ModuleDict({"backbone": nn.ModuleDict({"layers": nn.ModuleList([mlp])})})
+    quantise(owner, kind)
+    return mlp.eval()
+
+
+def _each(mlp: GatedMlp, x: torch.Tensor) -> list[torch.Tensor]:
+    return [copy.deepcopy(layer)(x) for layer in (mlp.gate, mlp.up)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_siblings_are_one_product_with_the_same_numbers(gated: GatedMlp, rows: int) -> None:
+    before = {name: tensor.clone() for name, tensor in gated.state_dict().items()}
+    x = torch.randn(rows, 64)
+    with torch.no_grad():
+        expected = _each(gated, x)
+        found = side_by_side(gated, x)
+    if gated.gate.has_kernel():
+        assert gated.gate._part is not None
+        assert gated.gate.weight is gated.up.weight is gated.gate._packed is None  # memory holds them once
+    for mine, its in zip(found, expected, strict=True):
+        assert torch.equal(mine, its)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in gated.state_dict().items())
+    for name, tensor in copy.deepcopy(gated).state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_go_through_siblings(gated: GatedMlp) -> None:
+    x = torch.randn(5, 64, requires_grad=True)
+    gradients = []
+    for outputs in (side_by_side(gated, x), _each(gated, x)):
+        torch.cat(list(outputs), -1).square().sum().backward()
+        gradients.append(x.grad)
+        x.grad = None
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-4)
+    assert gated.gate.bias.grad is not None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sibling_that_is_watched_or_replaced_is_run_itself(gated: GatedMlp) -> None:
+    x = torch.randn(2, 64)
+    with torch.no_grad():
+        expected = [part.clone() for part in side_by_side(gated, x)]
+        seen: list[torch.Tensor] = []
+        handle = gated.gate.register_forward_hook(lambda module, inputs, output: seen.append(output))
+        found = side_by_side(gated, x)
+        assert len(seen) == 1
+        handle.remove()
+        gated.up = nn.Linear(64, 96)
+        replaced = side_by_side(gated, x)
+    assert all(torch.equal(mine, its) for mine, its in zip(found, expected, strict=True))
+    assert torch.equal(replaced[0], expected[0])
+    torch.testing.assert_close(replaced[1], gated.up(x))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from headway.errors import ConfigError, InputError, WeightsError, did_you_mean
+from headway.nn.layout import join
 from headway.nn.linear import Linear
 from headway.nn.quantised import GROUP, Int4Linear, Int8Linear, QuantisedLinear
 
@@ -65,6 +66,7 @@ def quantise(model: nn.Module, weights: str, output: bool = True) -> None:
             module._modules[name] = new
             if name in getattr(module, "siblings", ()):
                 module.joint = None  # type: ignore[assignment]
+                join(module, False)
 
 
 def _layers(model: nn.Module, output: bool) -> dict[str, Linear]:
