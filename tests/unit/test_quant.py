@@ -20,7 +20,7 @@ from headway.nn import quantised
 from headway.nn.linear import Embedding, Linear, side_by_side
 from headway.nn.mlp import GatedMlp
 from headway.nn.quantised import GROUP, Int4Linear, Int8Linear, QuantisedLinear
-from headway.nn.rounded import QuantisedSiblings
+from headway.nn.rounded import QuantisedSiblings, RoundedLinear
 from headway.quant.convert import quantise, quantised_layers
 from small import PAIRS, inputs_for, one_sentence, small_config, small_model
 
@@ -255,7 +255,7 @@ def test_dtype_of_the_rest_changes_no_number(tmp_path: Path) -> None:
 
 def test_which_output_layers_are_quantised(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     tied = small_model("llama", "causal-lm", tie_word_embeddings=True).quantize("int8")
-    assert isinstance(tied.get_output_embeddings(), Linear)
+    assert isinstance(tied.get_output_embeddings(), RoundedLinear)
     assert tied.get_output_embeddings().weight is tied.get_input_embeddings().weight
     own = small_model("llama", "causal-lm", tie_word_embeddings=False)
     own.save_pretrained(tmp_path / "own")
@@ -270,6 +270,56 @@ def test_which_output_layers_are_quantised(tmp_path: Path, caplog: pytest.LogCap
     assert isinstance(new.get_output_embeddings(), Linear)
     new.save_pretrained(tmp_path / "new")
     assert torch.equal(results(headway.LlamaForCausalLM.from_pretrained(tmp_path / "new")), results(new))
+
+
+@pytest.mark.parametrize("tie", ["gpt2", "t5", "llama"])
+def test_a_tied_output_layer_is_rounded_and_saved_as_the_table(tie: str, tmp_path: Path) -> None:
+    model = small_model(tie, "seq2seq-lm" if tie == "t5" else "causal-lm", tie_word_embeddings=True)
+    table = model.get_input_embeddings().weight.detach().clone()
+    expected = results(model.quantize("int8"))
+    assert torch.equal(model.get_input_embeddings().weight, table)
+    model.save_pretrained(tmp_path)
+    loaded = type(model).from_pretrained(tmp_path)
+    assert isinstance(loaded.get_output_embeddings(), RoundedLinear)
+    for other in (loaded, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert other.get_output_embeddings().weight is other.get_input_embeddings().weight
+        assert torch.equal(other.get_input_embeddings().weight, table)
+        assert torch.equal(results(other), expected)
+
+
+@pytest.mark.parametrize("change", ["in place", "by data", "another"])
+def test_a_rounded_layer_follows_its_weight(change: str) -> None:
+    torch.manual_seed(0)
+    layer = Linear(64, 300)
+    for parameter in layer.parameters():
+        parameter.data.normal_()
+    rounded, x = RoundedLinear.of(layer), torch.randn(3, 64)
+    with torch.no_grad():
+        assert (rounded(x) - layer(x)).norm() < 0.02 * layer(x).norm()
+        if change == "in place":
+            layer.weight.mul_(-2)
+        elif change == "by data":
+            layer.weight.data.mul_(-2)
+        else:
+            rounded.weight = layer.weight = nn.Parameter(layer.weight * -2)
+        assert (rounded(x) - layer(x)).norm() < 0.02 * layer(x).norm()
+
+
+def test_gradients_of_a_rounded_layer_are_those_of_its_weight() -> None:
+    torch.manual_seed(0)
+    layer = Linear(64, 300)
+    for parameter in layer.parameters():
+        parameter.data.normal_()
+    rounded, x, to = RoundedLinear.of(layer), torch.randn(2, 3, 64, requires_grad=True), torch.randn(2, 3, 300)
+    found = []
+    for each in (layer, rounded):
+        (each(x) * to).sum().backward()
+        found.append([t.grad for t in (x, each.weight, each.bias)])
+        x.grad = each.weight.grad = each.bias.grad = None
+    torch.testing.assert_close(found[0], found[1])
+    with torch.no_grad():
+        expected = rounded(x)
+    assert torch.equal(rounded(x).detach(), expected)
 
 
 def test_tables_norms_and_routers_stay() -> None:

@@ -19,6 +19,8 @@ from torch.nn import functional as F
 GROUP = 32
 # The 4-bit kernel works row by row: above so many rows the weights are brought back once for all of them.
 _FEW_ROWS = 80
+# Outputs that are rounded to 8 bits at a time.
+_PART = 8192
 # Outputs that lie together in the 4-bit kernel's order, half of them in the lower four bits.
 _BLOCK = 64
 
@@ -205,10 +207,14 @@ class Int8Linear(QuantisedLinear):
         with torch.device("meta"):
             layer = cls(weight.shape[1], weight.shape[0])
         layer.bias = bias  # type: ignore[assignment]
-        values = weight.detach().float()
-        scale = values.abs().amax(1) / 127
-        layer.weight_scale = scale
-        layer.weight = (values / scale.clamp(min=1e-30)[:, None]).round_().to(torch.int8).contiguous()
+        layer.weight = torch.empty(weight.shape, dtype=torch.int8, device=weight.device)
+        layer.weight_scale = torch.empty(len(weight), device=weight.device)
+        # Part by part, for memory's sake: an output layer has many rows.
+        parts = (tensor.split(_PART) for tensor in (weight.detach(), layer.weight, layer.weight_scale))
+        for floats, numbers, scale in zip(*parts, strict=True):
+            values = floats.float()
+            torch.div(values.abs().amax(1), 127, out=scale)
+            numbers.copy_((values / scale.clamp(min=1e-30)[:, None]).round_())
         return layer
 
     @staticmethod
