@@ -17,6 +17,7 @@ from torch import nn
 from headway.errors import ConfigError, InputError, WeightsError, did_you_mean
 from headway.nn.layout import join
 from headway.nn.linear import Linear
+from headway.nn.packed import MappedFiles, let_go
 from headway.nn.quantised import GROUP, Int4Linear, Int8Linear, QuantisedLinear
 from headway.nn.rounded import RoundedLinear
 
@@ -50,6 +51,7 @@ def quantise(model: nn.Module, weights: str, output: bool = True) -> None:
         weights: ``"int8"`` or ``"int4"``.
         output: quantise an output layer of its own too.
     """
+    files = MappedFiles()
     with torch.inference_mode(False), torch.no_grad():
         if output:
             round_tied_output(model)
@@ -65,6 +67,8 @@ def quantise(model: nn.Module, weights: str, output: bool = True) -> None:
                 new.bias = layer.bias
             else:
                 new = kind.of(layer.weight, layer.bias)
+                if files.can_pack(layer.weight):
+                    let_go(layer.weight)  # the file has it, should another model read it
             new.train(layer.training)
             module._modules[name] = new
             if name in getattr(module, "siblings", ()):
