@@ -1,25 +1,33 @@
-"""Writing text: the framework's own cost a token on tiny models, decoding, time to the first token, and seq2seq.
+"""Writing text: the framework's own cost a token, decoding, time to the first token, and seq2seq, beside the peers.
 
-    python benchmarks/generate.py [--large]
+    python benchmarks/generate.py [--large] [part of a row's name ...]
 
-Random weights: speed does not depend on them. The ids that both libraries write are compared on the way. ``--large``
-adds a LLaMA of 1.1 billion parameters in bfloat16.
+Each row is run by every library that is installed (``peers.py`` says how to have them), in turn, in one process; the
+ratio is headway's time over the library's. Weights are random: speed does not depend on them. What the libraries write
+is compared on the way. ``--large`` adds a LLaMA of 1.1 billion parameters.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from common import in_turn, machine, row
+from common import in_turns, machine
+from peers import FLOATS, LOADERS, Unavailable, Write, load_headway
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 import headway
 
-NARROW = {"vocab_size": 1000, "bos_token_id": 1, "eos_token_id": 1}
-TINY_GPT2 = {"n_embd": 128, "n_layer": 4, "n_head": 4, **NARROW}
+NARROW = {"vocab_size": 1000, "bos_token_id": 1, "eos_token_id": 2}
 TINY_LLAMA = {
     "hidden_size": 128,
     "num_hidden_layers": 4,
@@ -37,56 +45,126 @@ LLAMA = {
     "num_key_value_heads": 4,
 }
 T5_SMALL = {"d_model": 512, "d_ff": 2048, "num_layers": 6, "num_heads": 8, "vocab_size": 32128}
+# A model's class and config, and the dtype that it is stored in.
+MODELS: dict[str, tuple[str, Any, str]] = {
+    "GPT-2 tiny": ("GPT2LMHeadModel", transformers.GPT2Config(n_embd=128, n_layer=4, n_head=4, **NARROW), "fp32"),
+    "LLaMA tiny": ("LlamaForCausalLM", transformers.LlamaConfig(**TINY_LLAMA), "fp32"),
+    "GPT-2 124M": ("GPT2LMHeadModel", transformers.GPT2Config(), "fp32"),
+    "T5-small": ("T5ForConditionalGeneration", transformers.T5Config(**T5_SMALL), "fp32"),
+    "LLaMA 1.1B": ("LlamaForCausalLM", transformers.LlamaConfig(**LLAMA), "bf16"),
+}
 
 
-def pair(kind: str, config: Any, auto: str, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
-    """headway's model and the peer's, of the same random weights, with no end of sequence."""
-    torch.manual_seed(0)
-    with tempfile.TemporaryDirectory() as folder:
-        getattr(transformers, kind)(config).to(dtype).save_pretrained(folder)
-        theirs = getattr(transformers, auto).from_pretrained(folder, dtype=dtype)
-        ours = getattr(headway, auto).from_pretrained(folder, dtype=dtype)
-    special = {"pad_token_id": 0, "decoder_start_token_id": 0, "bos_token_id": 0}
-    theirs.generation_config = transformers.GenerationConfig(**special)
-    ours.generation_config = headway.GenerationConfig(**special)
-    return ours, theirs
+@dataclass(frozen=True)
+class Row:
+    """What is timed: ``batch`` prompts of ``prompt`` tokens, of which each is given ``new`` tokens by ``beams``."""
+
+    model: str
+    weights: str
+    batch: int
+    prompt: int = 32
+    new: int = 64
+    beams: int = 1
+    rounds: int = 3
+
+    def __str__(self) -> str:
+        what = f"{self.new} tokens" if self.new > 1 else "first token"
+        how = f", {self.beams} beams" if self.beams > 1 else ""
+        return f"{self.model} {self.weights}, {what} after {self.prompt}{how}, batch {self.batch}"
 
 
-def compare(name: str, models: tuple[Any, Any], batch: int, prompt: int, new: int, rounds: int, **asked: Any) -> None:
-    """Seconds of a call each, and what they come to for a token."""
-    ids = torch.randint(5, 900, (batch, prompt), generator=torch.Generator().manual_seed(0))
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "max_new_tokens": new, "min_new_tokens": new}
-    ours, theirs = models
-    same = bool((ours.generate(**inputs, **asked) == theirs.generate(**inputs, **asked)).all())
-    seconds = in_turn(lambda: ours.generate(**inputs, **asked), lambda: theirs.generate(**inputs, **asked), rounds)
-    row(name, seconds[0] / new, seconds[1] / new, 1e3, "ms/token")
-    if not same:
-        print("    the ids differ")
+def rows(large: bool) -> Iterator[Row]:
+    """The rows, those of the same model and weights one behind the other."""
+    for model in ("GPT-2 tiny", "LLaMA tiny"):
+        yield Row(model, "fp32", 1, 8, 200, rounds=9)
+    for weights in ("fp32", "bf16", "int8"):
+        yield from (Row("GPT-2 124M", weights, batch) for batch in (1, 8))
+    yield from (Row("T5-small", "fp32", batch, 64, beams=beams) for batch in (1, 8) for beams in (1, 4))
+    for weights in ("bf16", "int8", "int4") if large else ():
+        yield from (Row("LLaMA 1.1B", weights, batch) for batch in (1, 8))
+        yield Row("LLaMA 1.1B", weights, 1, 512, 1)
+
+
+def store(model: str, room: Path) -> Path:
+    """The folder of ``model``, made once, with a tokenizer whose words are numbers: CTranslate2 asks for one."""
+    folder = room / model.replace(" ", "-")
+    if not folder.exists():
+        kind, config, floats = MODELS[model]
+        torch.manual_seed(0)
+        torch.set_default_dtype(FLOATS[floats])  # so that no larger copy is ever in memory
+        try:
+            getattr(transformers, kind)(config).save_pretrained(folder, max_shard_size="10GB")
+        finally:
+            torch.set_default_dtype(torch.float32)
+        special = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3}
+        words = {**special, **{str(number): number for number in range(len(special), config.vocab_size)}}
+        names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+        tokenizer = Tokenizer(WordLevel(words, "<unk>"))
+        transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    return folder
+
+
+def loaded(folder: Path, weights: str, floats: str) -> tuple[dict[str, Write], list[str]]:
+    """The libraries that have such weights, by name, and why others have not."""
+    found, absent = {}, []
+    for name, load in LOADERS.items():
+        try:
+            found[name] = load(folder, weights, floats)
+        except Unavailable as error:
+            absent.append(f"{name}: {error}")
+    return found, absent
+
+
+def compare(row: Row, libraries: dict[str, Write]) -> None:
+    """Print the seconds of a call by each library, headway's over its, and what a row's unit makes of them."""
+    ids = torch.randint(5, 900, (row.batch, row.prompt), generator=torch.Generator().manual_seed(0))
+    written = {name: write(ids, row.new, row.beams) for name, write in libraries.items()}
+    calls = [lambda write=write: write(ids, row.new, row.beams) for write in libraries.values()]
+    seconds = dict(zip(libraries, in_turns(calls, row.rounds), strict=True))
+    print(row)
+    for name, time in seconds.items():
+        rate = f"{row.batch * row.new / time:8.1f} tokens/s" if row.new > 1 else " " * 17
+        same = (written[name] == written["headway"]).float().mean().item()
+        print(
+            f"    {name:<13} {time:8.3f} s {1e3 * time / row.new:8.2f} ms/token {rate}"
+            + ("" if name == "headway" else f"   ratio {seconds['headway'] / time:5.2f}   same ids {same:4.0%}"),
+            flush=True,
+        )
+
+
+def main() -> None:
+    large = "--large" in sys.argv
+    parts = [argument for argument in sys.argv[1:] if argument != "--large"]
+    print(machine())
+    asked = [row for row in rows(large) if not parts or any(part in str(row) for part in parts)]
+    with tempfile.TemporaryDirectory() as room:
+        for (model, weights), group in groupby(asked, lambda row: (row.model, row.weights)):
+            folder, floats = store(model, Path(room)), MODELS[model][2]
+            libraries, absent = loaded(folder, weights, floats)
+            for row in group:
+                compare(
+                    row, {name: write for name, write in libraries.items() if row.beams == 1 or name != "llama.cpp"}
+                )
+            if weights not in FLOATS:
+                absent.append(f"transformers: {floats} in place of {weights}")
+            print("".join(f"    {reason}\n" for reason in absent), end="")
+            del libraries
+            gc.collect()
+            if weights not in FLOATS:
+                print_error(folder, weights, floats)
 
 
 @torch.inference_mode()
-def main() -> None:
-    print(machine())
-    tiny = pair("GPT2LMHeadModel", transformers.GPT2Config(**TINY_GPT2), "AutoModelForCausalLM")
-    compare("GPT-2, 4 layers, 128 wide", tiny, 1, 8, 200, 7)
-    tiny = pair("LlamaForCausalLM", transformers.LlamaConfig(**TINY_LLAMA), "AutoModelForCausalLM")
-    compare("LLaMA, 4 layers, 128 wide", tiny, 1, 8, 200, 7)
-    gpt2 = pair("GPT2LMHeadModel", transformers.GPT2Config(), "AutoModelForCausalLM")
-    compare("GPT-2 124M fp32, prompt 32, batch 1", gpt2, 1, 32, 64, 3)
-    compare("GPT-2 124M fp32, prompt 32, batch 8", gpt2, 8, 32, 64, 3)
-    gpt2 = pair("GPT2LMHeadModel", transformers.GPT2Config(), "AutoModelForCausalLM", torch.bfloat16)
-    compare("GPT-2 124M bf16, prompt 32, batch 1", gpt2, 1, 32, 64, 3)
-    compare("GPT-2 124M bf16, prompt 32, batch 8", gpt2, 8, 32, 64, 3)
-    t5 = pair("T5ForConditionalGeneration", transformers.T5Config(**T5_SMALL), "AutoModelForSeq2SeqLM")
-    for batch in (1, 8):
-        compare(f"T5-small fp32, prompt 64, greedy, batch {batch}", t5, batch, 64, 64, 3)
-        compare(f"T5-small fp32, prompt 64, 4 beams, batch {batch}", t5, batch, 64, 64, 3, num_beams=4)
-    if "--large" in sys.argv:
-        config = transformers.LlamaConfig(**LLAMA)
-        llama = pair("LlamaForCausalLM", config, "AutoModelForCausalLM", torch.bfloat16)
-        for batch in (1, 8):
-            compare(f"LLaMA 1.1B bf16, prompt 32, batch {batch}", llama, batch, 32, 64, 3)
-        compare("LLaMA 1.1B bf16, first token after 512", llama, 1, 512, 1, 3)
+def print_error(folder: Path, weights: str, floats: str) -> None:
+    """How far headway's quantised weights are from those of the file."""
+    ours, exact = (load_headway(folder, kind, floats) for kind in (weights, floats))
+    ids = torch.randint(5, 900, (1, 32), generator=torch.Generator().manual_seed(0))
+    found = headway.quantization_error(ours, exact, {"input_ids": ids})
+    mean = sum(found.weights.values()) / len(found.weights)
+    print(
+        f"    relative error of headway's weights {mean:.4f}, of its logits {found.output:.4f}; the likeliest token is "
+        f"the same at {found.agreement:.0%} of 32 places (random weights)"
+    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from headway.nn.batch import Batch
 from headway.nn.builders import build, builds
 from headway.nn.cache import Cache
 from headway.nn.kernels import KERNELS, Scoring, eager, sdpa
-from headway.nn.linear import Embedding, Linear, lay_out
+from headway.nn.layout import lay_out
+from headway.nn.linear import Embedding, Linear
 from headway.nn.run import Run
 from headway.registry import families
 from small import inputs_for, small_config, small_model

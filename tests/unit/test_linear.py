@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from headway.models.assemble import model_class
-from headway.nn import linear
-from headway.nn.linear import Joint, lay_out
+from headway.nn import layout
+from headway.nn.layout import lay_out
+from headway.nn.linear import Joint
 from small import inputs_for, small_config, small_model
 
 FAMILIES = ("bert", "llama", "deberta-v2", "t5")
@@ -43,7 +44,7 @@ def test_one_product_gives_what_several_do(model_type: str, monkeypatch: pytest.
     joints = [module.joint for module in model.modules() if getattr(module, "joint", None) is not None]
     assert joints
     torch.testing.assert_close(states(model), states(apart(model)), rtol=1e-6, atol=1e-6)
-    monkeypatch.setattr(linear, "SMALL", 0)
+    monkeypatch.setattr(layout, "SMALL", 0)
     assert not any(getattr(module, "joint", None) for module in made(model_type).modules())
 
 

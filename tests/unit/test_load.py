@@ -552,9 +552,9 @@ def test_a_variant(bare: Path) -> None:
 @pytest.fixture
 def nothing_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small models are laid out anew; here none counts as small, so that weights stay where the file has them."""
-    from headway.nn import linear
+    from headway.nn import layout
 
-    monkeypatch.setattr(linear, "SMALL", 0)
+    monkeypatch.setattr(layout, "SMALL", 0)
 
 
 @pytest.mark.usefixtures("nothing_small")

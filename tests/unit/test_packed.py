@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from headway.models.assemble import model_class
-from headway.nn import linear, packed
+from headway.nn import layout, packed
 from headway.nn.linear import Linear
 from headway.nn.packed import LEAST_ROWS, Packed
 from small import small_config
@@ -23,7 +23,7 @@ IDS = torch.tensor([[5, 6, 7, 8], [6, 5, 9, 7]])
 
 @pytest.fixture(autouse=True)
 def everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "SMALL", 0)
+    monkeypatch.setattr(layout, "SMALL", 0)
     monkeypatch.setattr(packed, "LEAST_NUMBERS", 0)
 
 

@@ -14,12 +14,14 @@ from safetensors import safe_open
 from torch import nn
 
 import headway
-from headway import ConfigError, InputError, WeightsError, quantization_error
+from headway import ConfigError, InputError, WeightsError, quantization_error, spec
 from headway.models.plan import BASE
 from headway.nn import quantised
-from headway.nn.linear import Embedding, Linear
+from headway.nn.linear import Embedding, Linear, side_by_side
+from headway.nn.mlp import GatedMlp
 from headway.nn.quantised import GROUP, Int4Linear, Int8Linear, QuantisedLinear
-from headway.quant.convert import quantised_layers
+from headway.nn.rounded import QuantisedSiblings, RoundedLinear
+from headway.quant.convert import quantise, quantised_layers
 from small import PAIRS, inputs_for, one_sentence, small_config, small_model
 
 KINDS = ("int8", "int4")
@@ -253,7 +255,7 @@ def test_dtype_of_the_rest_changes_no_number(tmp_path: Path) -> None:
 
 def test_which_output_layers_are_quantised(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     tied = small_model("llama", "causal-lm", tie_word_embeddings=True).quantize("int8")
-    assert isinstance(tied.get_output_embeddings(), Linear)
+    assert isinstance(tied.get_output_embeddings(), RoundedLinear)
     assert tied.get_output_embeddings().weight is tied.get_input_embeddings().weight
     own = small_model("llama", "causal-lm", tie_word_embeddings=False)
     own.save_pretrained(tmp_path / "own")
@@ -268,6 +270,56 @@ def test_which_output_layers_are_quantised(tmp_path: Path, caplog: pytest.LogCap
     assert isinstance(new.get_output_embeddings(), Linear)
     new.save_pretrained(tmp_path / "new")
     assert torch.equal(results(headway.LlamaForCausalLM.from_pretrained(tmp_path / "new")), results(new))
+
+
+@pytest.mark.parametrize("tie", ["gpt2", "t5", "llama"])
+def test_a_tied_output_layer_is_rounded_and_saved_as_the_table(tie: str, tmp_path: Path) -> None:
+    model = small_model(tie, "seq2seq-lm" if tie == "t5" else "causal-lm", tie_word_embeddings=True)
+    table = model.get_input_embeddings().weight.detach().clone()
+    expected = results(model.quantize("int8"))
+    assert torch.equal(model.get_input_embeddings().weight, table)
+    model.save_pretrained(tmp_path)
+    loaded = type(model).from_pretrained(tmp_path)
+    assert isinstance(loaded.get_output_embeddings(), RoundedLinear)
+    for other in (loaded, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert other.get_output_embeddings().weight is other.get_input_embeddings().weight
+        assert torch.equal(other.get_input_embeddings().weight, table)
+        assert torch.equal(results(other), expected)
+
+
+@pytest.mark.parametrize("change", ["in place", "by data", "another"])
+def test_a_rounded_layer_follows_its_weight(change: str) -> None:
+    torch.manual_seed(0)
+    layer = Linear(64, 300)
+    for parameter in layer.parameters():
+        parameter.data.normal_()
+    rounded, x = RoundedLinear.of(layer), torch.randn(3, 64)
+    with torch.no_grad():
+        assert (rounded(x) - layer(x)).norm() < 0.02 * layer(x).norm()
+        if change == "in place":
+            layer.weight.mul_(-2)
+        elif change == "by data":
+            layer.weight.data.mul_(-2)
+        else:
+            rounded.weight = layer.weight = nn.Parameter(layer.weight * -2)
+        assert (rounded(x) - layer(x)).norm() < 0.02 * layer(x).norm()
+
+
+def test_gradients_of_a_rounded_layer_are_those_of_its_weight() -> None:
+    torch.manual_seed(0)
+    layer = Linear(64, 300)
+    for parameter in layer.parameters():
+        parameter.data.normal_()
+    rounded, x, to = RoundedLinear.of(layer), torch.randn(2, 3, 64, requires_grad=True), torch.randn(2, 3, 300)
+    found = []
+    for each in (layer, rounded):
+        (each(x) * to).sum().backward()
+        found.append([t.grad for t in (x, each.weight, each.bias)])
+        x.grad = each.weight.grad = each.bias.grad = None
+    torch.testing.assert_close(found[0], found[1])
+    with torch.no_grad():
+        expected = rounded(x)
+    assert torch.equal(rounded(x).detach(), expected)
 
 
 def test_tables_norms_and_routers_stay() -> None:
@@ -285,7 +337,70 @@ def test_in_place_is_as_on_loading(tmp_path: Path) -> None:
     assert model.backbone.layers[0].attn.joint is not None
     loaded = type(model).from_pretrained(tmp_path, quantize="int8")
     assert torch.equal(results(model.quantize("int8")), results(loaded))
-    assert all(getattr(module, "joint", None) is None for module in model.modules())
+    assert isinstance(model.backbone.layers[0].attn.joint, QuantisedSiblings)
+
+
+@pytest.fixture
+def gated(kind: str) -> GatedMlp:
+    """A channel mixer with two quantised siblings that have biases."""
+    torch.manual_seed(0)
+    mlp = GatedMlp(spec.GatedMlp(96, "silu", bias=True), 64)
+    for parameter in mlp.parameters():
+        parameter.data.normal_()
+    owner = nn.ModuleDict({"backbone": nn.ModuleDict({"layers": nn.ModuleList([mlp])})})
+    quantise(owner, kind)
+    return mlp.eval()
+
+
+def _each(mlp: GatedMlp, x: torch.Tensor) -> list[torch.Tensor]:
+    return [copy.deepcopy(layer)(x) for layer in (mlp.gate, mlp.up)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_siblings_are_one_product_with_the_same_numbers(gated: GatedMlp, rows: int) -> None:
+    before = {name: tensor.clone() for name, tensor in gated.state_dict().items()}
+    x = torch.randn(rows, 64)
+    with torch.no_grad():
+        expected = _each(gated, x)
+        found = side_by_side(gated, x)
+    if gated.gate.has_kernel():
+        assert gated.gate._part is not None
+        assert gated.gate.weight is gated.up.weight is gated.gate._packed is None  # memory holds them once
+    for mine, its in zip(found, expected, strict=True):
+        assert torch.equal(mine, its)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in gated.state_dict().items())
+    for name, tensor in copy.deepcopy(gated).state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_go_through_siblings(gated: GatedMlp) -> None:
+    x = torch.randn(5, 64, requires_grad=True)
+    gradients = []
+    for outputs in (side_by_side(gated, x), _each(gated, x)):
+        torch.cat(list(outputs), -1).square().sum().backward()
+        gradients.append(x.grad)
+        x.grad = None
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-4)
+    assert gated.gate.bias.grad is not None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sibling_that_is_watched_or_replaced_is_run_itself(gated: GatedMlp) -> None:
+    x = torch.randn(2, 64)
+    with torch.no_grad():
+        expected = [part.clone() for part in side_by_side(gated, x)]
+        seen: list[torch.Tensor] = []
+        handle = gated.gate.register_forward_hook(lambda module, inputs, output: seen.append(output))
+        found = side_by_side(gated, x)
+        assert len(seen) == 1
+        handle.remove()
+        gated.up = nn.Linear(64, 96)
+        replaced = side_by_side(gated, x)
+    assert all(torch.equal(mine, its) for mine, its in zip(found, expected, strict=True))
+    assert torch.equal(replaced[0], expected[0])
+    torch.testing.assert_close(replaced[1], gated.up(x))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -25,7 +25,7 @@ from headway.nn.batch import Batch, batch_of
 from headway.nn.builders import build
 from headway.nn.cache import Cache
 from headway.nn.kernels import eager, kernel
-from headway.nn.linear import lay_back, lay_out
+from headway.nn.layout import lay_back, lay_out
 from headway.nn.run import Memory, Run, Trace, Wants
 from headway.nn.stack import States, Tokens
 from headway.outputs import BaseModelOutput, ModelOutput

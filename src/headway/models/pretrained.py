@@ -30,7 +30,16 @@ from headway.models.keys import Part
 from headway.models.load import Loader, assign, stored_tensors
 from headway.nn.kernels import kernel
 from headway.nn.stack import Stack
-from headway.quant.convert import OUTPUT, check_loaded, checked, quantise, quantised_layers, read_settings, settings_of
+from headway.quant.convert import (
+    OUTPUT,
+    check_loaded,
+    checked,
+    quantise,
+    quantised_layers,
+    read_settings,
+    round_tied_output,
+    settings_of,
+)
 
 logger = logging.getLogger("headway")
 
@@ -239,6 +248,8 @@ class PreTrainedModel(Adaptable, nn.Module):
         model.load_report = report
         if quantised is not None:
             check_loaded(model, source.name)
+            if quantised.get("tied_output"):
+                round_tied_output(model)
         elif quantize is not None:
             model.quantize(quantize)
         if adapter is not None:
@@ -301,9 +312,9 @@ class PreTrainedModel(Adaptable, nn.Module):
     def quantize(self, weights: str) -> Self:
         """Round the weights of linear layers to whole numbers of 8 or 4 bits, in place: less memory, faster decoding.
 
-        Those are the linear layers of the backbone's layers, and an output layer to the vocabulary that is not the
-        token table itself (always 8 bits). Heads that the checkpoint did not bring stay as they are. The rounded
-        weights cannot be trained, but gradients pass through them.
+        Those are the linear layers of the backbone's layers, and an output layer to the vocabulary (always 8 bits; of
+        one that is the token table itself, a copy in memory, while the table stays). Heads that the checkpoint did not
+        bring stay as they are. The rounded weights cannot be trained, but gradients pass through them.
 
         Args:
             weights: ``"int8"`` has a scale for each output; ``"int4"`` a scale and a zero for 32 inputs each (layers

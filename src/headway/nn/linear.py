@@ -6,16 +6,13 @@ Weights are filled from a file or by ``models.initialise``, so the constructors 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from headway.nn.packed import MappedFiles, Packed
-
-# Bytes of linear weights up to which a model's are laid out anew: a copy of so little costs next to nothing.
-SMALL = 128 << 20
+from headway.nn.packed import Packed
 
 
 class Linear(nn.Linear):
@@ -46,18 +43,38 @@ class Embedding(nn.Embedding):
 
 
 class Siblings:
-    """Linear layers over the same input, for which one product may do."""
+    """Linear layers over the same input, for which one product may do.
 
-    def __init__(self, layers: Mapping[str, Linear]) -> None:
+    Attributes:
+        with_gradients: gradients go through the product too.
+    """
+
+    with_gradients: ClassVar[bool] = False
+
+    def __init__(self, layers: Mapping[str, Any]) -> None:
         self.layers = dict(layers)
         self.widths = [layer.out_features for layer in layers.values()]
+
+    def stands(self, owner: nn.Module) -> bool:
+        """Is every layer still the owner's and what it was, and nobody looking on through hooks?"""
+        raise NotImplementedError
+
+    def product(self, x: Tensor) -> Tensor | None:
+        """The outputs side by side, or None where the layers are to compute them themselves."""
+        raise NotImplementedError
+
+
+class FloatSiblings(Siblings):
+    """Those with parameters, which are not to leave their places."""
+
+    def __init__(self, layers: Mapping[str, Linear]) -> None:
+        super().__init__(layers)
         self._places = []
         for name, layer in layers.items():
             bias_at = 0 if layer.bias is None else layer.bias.data_ptr()
             self._places.append((name, layer, layer._parameters, layer.weight.data_ptr(), bias_at))
 
     def stands(self, owner: nn.Module) -> bool:
-        """Is every layer still the owner's, its parameters where they were, and nobody looking on through hooks?"""
         modules = owner._modules
         for name, layer, parameters, weight_at, bias_at in self._places:
             weight, bias = parameters.get("weight"), parameters.get("bias")
@@ -72,12 +89,8 @@ class Siblings:
                 return False
         return True
 
-    def product(self, x: Tensor) -> Tensor | None:
-        """The outputs side by side, or None where the layers are to compute them themselves."""
-        raise NotImplementedError
 
-
-class Joint(Siblings):
+class Joint(FloatSiblings):
     """Layers whose weights lie side by side, which they keep as views of the joint memory.
 
     What changes them in place changes both.
@@ -103,7 +116,7 @@ class Joint(Siblings):
         return F.linear(x, self.weight, self.bias)
 
 
-class PackedSiblings(Siblings):
+class PackedSiblings(FloatSiblings):
     """Layers whose weights are brought into a kernel's order side by side."""
 
     def __init__(self, layers: Mapping[str, Linear]) -> None:
@@ -121,56 +134,9 @@ class PackedSiblings(Siblings):
 def side_by_side(owner: nn.Module, x: Tensor) -> Sequence[Tensor]:
     """The outputs of the owner's ``siblings``, its linear layers over ``x``; in one product where that is possible."""
     joint: Siblings | None = owner.joint  # type: ignore[assignment]
-    if joint is not None and not torch.is_grad_enabled() and joint.stands(owner):
+    if joint is not None and (joint.with_gradients or not torch.is_grad_enabled()) and joint.stands(owner):
         found = joint.product(x)
         if found is not None:
             return torch.split_with_sizes(found, joint.widths, -1)
     modules: Any = owner._modules
     return [modules[name](x) for name in owner.siblings]  # type: ignore[union-attr]
-
-
-@torch.no_grad()
-def lay_back(model: nn.Module) -> None:
-    """Undo ``lay_out``: weights lie in rows again, as their gradients will.
-
-    Fused optimizers go through weights and gradients as these lie in memory, and take for granted that they lie alike.
-    """
-    for module in model.modules():
-        if getattr(module, "joint", None) is not None:
-            module.joint = None  # type: ignore[assignment]
-    for parameter in model.parameters():  # those too that wait in an adapter
-        if not parameter.is_contiguous():
-            parameter.data = parameter.data.contiguous()
-
-
-@torch.no_grad()
-def lay_out(model: nn.Module) -> None:
-    """Prepare the linear layers of a model for fast products on a CPU; parameters keep their values and shapes.
-
-    The weights of a small model come to lie as ``[in, out]`` in memory, their shape stays ``[out, in]``: a product of
-    few rows then reads memory in order, the same bits in 0.4 to 0.9 of the time at 16 rows. Larger models keep their
-    weights where they are, in the mapped file, until a layer is run and its weight is packed. Layers that a module
-    names as ``siblings`` become one product.
-    """
-    modules = list(model.modules())
-    layers = {id(m.weight): m for m in modules if isinstance(m, Linear)}
-    small = sum(layer.weight.nbytes for layer in layers.values()) <= SMALL
-    tables = {id(m.weight) for m in modules if isinstance(m, Embedding)}
-    files = MappedFiles()
-    for key, layer in layers.items():
-        if small:
-            # A table that is tied to a linear layer is read by rows.
-            if key not in tables and layer.weight.device.type == "cpu":
-                layer.weight.data = layer.weight.data.t().contiguous().t()
-        elif files.can_pack(layer.weight):
-            layer.packed = Packed([layer])
-    for module in modules:
-        siblings: Any = {name: module._modules[name] for name in getattr(module, "siblings", ())}
-        if not siblings or not all(isinstance(m, Linear) and m.weight.device.type == "cpu" for m in siblings.values()):
-            continue
-        if len({m.bias is None for m in siblings.values()}) > 1:
-            continue
-        if small:
-            module.joint = Joint(siblings)  # type: ignore[assignment]
-        elif all(m.packed for m in siblings.values()) and len({m.weight.dtype for m in siblings.values()}) == 1:
-            module.joint = PackedSiblings(siblings)  # type: ignore[assignment]

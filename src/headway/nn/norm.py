@@ -64,7 +64,7 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight
         if x.dtype == weight.dtype == torch.float32:
-            return F.rms_norm(x, self.shape, weight, self.eps)
+            return torch.rms_norm(x, self.shape, weight, self.eps)
         return weight * F.rms_norm(x.float(), self.shape, None, self.eps).to(weight.dtype)
 
 

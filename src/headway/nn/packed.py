@@ -47,7 +47,7 @@ class Packed:
         self.dtype = self.layers[0].weight.dtype
         self._calls = 0
         self._parts: tuple[Tensor, ...] = ()
-        self._marks: list[Any] | None = [_marks(layer.weight) for layer in self.layers]
+        self._marks: list[Any] | None = [marks_of(layer.weight) for layer in self.layers]
 
     def __reduce__(self) -> Any:
         """There is none of a copy, whose weights lie in no file."""
@@ -80,14 +80,8 @@ class Packed:
     def _stands(self) -> bool:
         """Are the weights what they were? Else what was made of them goes."""
         if self._marks is not None:
-            for layer, (weight, version, place, probe, numbers) in zip(self.layers, self._marks, strict=True):
-                held: Any = layer._parameters.get("weight")
-                if (
-                    held is not weight
-                    or weight._version != version
-                    or weight.data_ptr() != place
-                    or probe.tobytes() != numbers
-                ):
+            for layer, marks in zip(self.layers, self._marks, strict=True):
+                if not stands(layer._parameters.get("weight"), marks):
                     self._marks, self._parts = None, ()
                     break
         return self._marks is not None
@@ -99,9 +93,9 @@ class Packed:
             joined = weights[0] if len(weights) == 1 and weights[0].is_contiguous() else _in_rows(weights)
             for part in joined.split(max(1, PART // (joined.shape[1] * joined.itemsize))):
                 found.append(torch.ops.mkldnn._reorder_linear_weight(part, None))
-                _let_go(part)
+                let_go(part)
         for weight in weights:
-            _let_go(weight)
+            let_go(weight)
         self._parts = tuple(found)
 
 
@@ -117,14 +111,26 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return found
 
 
-def _marks(weight: Tensor) -> tuple[Any, ...]:
+def marks_of(weight: Tensor) -> tuple[Any, ...]:
     """What tells whether ``weight`` is still the same: the tensor, its version, its place, and a few numbers of it.
 
-    Changes through ``weight.data`` leave no trace in the version, but in the numbers.
+    It is of 16 or 32 bits and on a CPU. Changes through ``weight.data`` leave no trace in the version, but in the
+    numbers.
     """
     middle = weight.detach()[weight.shape[0] // 2, :16]
     probe = middle.view(torch.int16 if weight.itemsize == 2 else torch.int32).numpy()
     return weight, weight._version, weight.data_ptr(), probe, probe.tobytes()
+
+
+def stands(held: Any, marks: tuple[Any, ...]) -> bool:
+    """Is ``held`` the weight that ``marks`` are of, and what it was?"""
+    weight, version, place, probe, numbers = marks
+    return (
+        held is weight
+        and weight._version == version
+        and weight.data_ptr() == place
+        and bool(probe.tobytes() == numbers)
+    )
 
 
 def _is_watched(x: Tensor) -> bool:
@@ -170,7 +176,7 @@ class MappedFiles:
         return weight.device.type == "cpu" and at >= 0 and weight.data_ptr() < self._ends[at]
 
 
-def _let_go(weight: Tensor) -> None:
+def let_go(weight: Tensor) -> None:
     """Take back the memory of the pages that ``weight`` lies in; they are read anew when they are needed."""
     numbers = 1 + sum((size - 1) * stride for size, stride in zip(weight.shape, weight.stride(), strict=True))
     start = -(-weight.data_ptr() // _PAGE) * _PAGE

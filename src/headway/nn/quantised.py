@@ -7,6 +7,7 @@ from it, to the same bits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar, Self
 
@@ -18,6 +19,8 @@ from torch.nn import functional as F
 GROUP = 32
 # The 4-bit kernel works row by row: above so many rows the weights are brought back once for all of them.
 _FEW_ROWS = 80
+# Outputs that are rounded to 8 bits at a time.
+_PART = 8192
 # Outputs that lie together in the 4-bit kernel's order, half of them in the lower four bits.
 _BLOCK = 64
 
@@ -37,6 +40,8 @@ class QuantisedLinear(nn.Module):
         self.in_features, self.out_features = in_features, out_features
         self.bias = None if bias is None else nn.Parameter(bias, requires_grad=bias.requires_grad)
         self._packed: tuple[Tensor, ...] | None = None
+        # The layer that holds this one's numbers among others, and the outputs that are this one's.
+        self._part: tuple[QuantisedLinear, slice] | None = None
 
     # --- for subclasses ---------------------------------------------------------------------------------------------
 
@@ -45,15 +50,20 @@ class QuantisedLinear(nn.Module):
         """The layer that comes nearest to one of ``weight [out, in]`` and ``bias``."""
         raise NotImplementedError
 
-    def _pack(self) -> tuple[Tensor, ...] | None:
-        """The weight in the kernel's order; None where this machine has no kernel."""
+    @staticmethod
+    def has_kernel() -> bool:
+        """Has this machine a kernel for such weights?"""
+        raise NotImplementedError
+
+    def _pack(self) -> tuple[Tensor, ...]:
+        """The weight in the kernel's order."""
         raise NotImplementedError
 
     def _unpack(self, packed: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """The inverse of ``_pack``, by names of tensors."""
         raise NotImplementedError
 
-    def _product(self, x: Tensor, packed: tuple[Tensor, ...]) -> Tensor:
+    def _product(self, x: Tensor, packed: tuple[Tensor, ...], bias: Tensor | None) -> Tensor:
         """``x [rows, in] @ weight.T + bias`` by the kernel."""
         raise NotImplementedError
 
@@ -69,40 +79,71 @@ class QuantisedLinear(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """The numbers and what belongs to them, as they are saved."""
+        if self._part is not None:
+            whole, outputs = self._part
+            return {name: tensor[outputs].clone() for name, tensor in whole.tensors().items()}
         if self._packed is not None:
             return self._unpack(self._packed)
         return {name: getattr(self, name) for name in ("weight", *self.as_stored)}
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.with_bias(x, self.bias)
+
+    def with_bias(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """The layer with another bias."""
         if torch.is_grad_enabled():
-            out: Tensor = _Through.apply(x, self.bias, self)
+            out: Tensor = _Through.apply(x, bias, self)
             return out
-        return self.compute(x)
+        return self.compute(x, bias)
 
-    def compute(self, x: Tensor) -> Tensor:
+    def compute(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """The layer without gradients."""
+        if self._part is not None:
+            self.unpack()
         packed = self._packed
-        if packed is None and x.device.type == "cpu":
-            packed = self.pack()
         if packed is None:
-            return F.linear(x, self.dequantised(x.dtype), self.bias)
-        return self._product(x.reshape(-1, self.in_features), packed).view(*x.shape[:-1], self.out_features)
+            if x.device.type != "cpu" or not self.has_kernel():
+                return F.linear(x, self.dequantised(x.dtype), bias)
+            packed = self.pack()
+        return self._product(x.reshape(-1, self.in_features), packed, bias).view(*x.shape[:-1], self.out_features)
 
-    def pack(self) -> tuple[Tensor, ...] | None:
-        """Bring the weight into the kernel's order, if there is one for this machine, and let the other go."""
+    def pack(self) -> tuple[Tensor, ...]:
+        """Bring the weight into the kernel's order and let the other go."""
         with torch.inference_mode(False), torch.no_grad():
-            self._packed = self._pack()
-        if self._packed is not None:
-            for name in ("weight", *self.as_stored):
-                self._buffers[name] = None
-        return self._packed
+            packed = self._packed = self._pack()
+        self._let_go()
+        return packed
 
     def unpack(self) -> None:
         """Hold the weight as it is saved."""
-        if self._packed is not None:
+        if self._packed is not None or self._part is not None:
             with torch.inference_mode(False):
-                self._buffers.update(self._unpack(self._packed))
-            self._packed = None
+                self._buffers.update(self.tensors())
+            self._packed = self._part = None
+
+    def _let_go(self) -> None:
+        for name in ("weight", *self.as_stored):
+            self._buffers[name] = None
+
+    @classmethod
+    def joined(cls, layers: Sequence[Self]) -> Self:
+        """The layer that has the outputs of ``layers`` side by side, packed; they come to be parts of it."""
+        with torch.device("meta"):
+            whole = cls(layers[0].in_features, sum(layer.out_features for layer in layers))
+        with torch.inference_mode(False), torch.no_grad():
+            tensors = [layer.tensors() for layer in layers]
+            whole._buffers.update({name: torch.cat([one[name] for one in tensors]) for name in tensors[0]})
+        whole.pack()
+        start = 0
+        for layer in layers:
+            layer._let_go()
+            layer._packed, layer._part = None, (whole, slice(start, start + layer.out_features))
+            start += layer.out_features
+        return whole
+
+    def is_part_of(self, whole: QuantisedLinear | None) -> bool:
+        """Does ``whole`` hold this layer's numbers? None: does no other layer?"""
+        return whole is None if self._part is None else self._part[0] is whole
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -124,7 +165,7 @@ class QuantisedLinear(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles are made of: no kernel's own order."""
-        return {**self.__dict__, "_buffers": {**self._buffers, **self.tensors()}, "_packed": None}
+        return {**self.__dict__, "_buffers": {**self._buffers, **self.tensors()}, "_packed": None, "_part": None}
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
@@ -136,7 +177,7 @@ class _Through(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, bias: Tensor | None, layer: QuantisedLinear) -> Tensor:
         ctx.layer = layer
-        return layer.compute(x)
+        return layer.compute(x, bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
@@ -166,15 +207,21 @@ class Int8Linear(QuantisedLinear):
         with torch.device("meta"):
             layer = cls(weight.shape[1], weight.shape[0])
         layer.bias = bias  # type: ignore[assignment]
-        values = weight.detach().float()
-        scale = values.abs().amax(1) / 127
-        layer.weight_scale = scale
-        layer.weight = (values / scale.clamp(min=1e-30)[:, None]).round_().to(torch.int8).contiguous()
+        layer.weight = torch.empty(weight.shape, dtype=torch.int8, device=weight.device)
+        layer.weight_scale = torch.empty(len(weight), device=weight.device)
+        # Part by part, for memory's sake: an output layer has many rows.
+        parts = (tensor.split(_PART) for tensor in (weight.detach(), layer.weight, layer.weight_scale))
+        for floats, numbers, scale in zip(*parts, strict=True):
+            values = floats.float()
+            torch.div(values.abs().amax(1), 127, out=scale)
+            numbers.copy_((values / scale.clamp(min=1e-30)[:, None]).round_())
         return layer
 
-    def _pack(self) -> tuple[Tensor, ...] | None:
-        if not _has_int8_kernel():
-            return None
+    @staticmethod
+    def has_kernel() -> bool:
+        return _has_int8_kernel()
+
+    def _pack(self) -> tuple[Tensor, ...]:
         zero = torch.zeros(self.out_features, dtype=torch.int32)
         weight, scale = (tensor.contiguous() for tensor in self.tensors().values())  # a file's layout may be another
         return torch.ops.onednn.qlinear_prepack(weight, None), scale, zero
@@ -182,7 +229,7 @@ class Int8Linear(QuantisedLinear):
     def _unpack(self, packed: tuple[Tensor, ...]) -> dict[str, Tensor]:
         return {"weight": packed[0].to_dense().t().contiguous(), "weight_scale": packed[1]}
 
-    def _product(self, x: Tensor, packed: tuple[Tensor, ...]) -> Tensor:
+    def _product(self, x: Tensor, packed: tuple[Tensor, ...], bias: Tensor | None) -> Tensor:
         numbers, scale, zero = packed
         dtype, x = x.dtype, x.float()
         row = torch.linalg.vector_norm(x, float("inf"), -1, keepdim=True).div_(127).clamp_(min=1e-30)
@@ -194,7 +241,7 @@ class Int8Linear(QuantisedLinear):
             rounded, 1.0, 0, numbers, scale, zero, None, 1.0, 0, torch.float32, "none", [], ""
         )
         out = out[: len(x)]
-        out = out.mul_(row) if self.bias is None else torch.addcmul(self.bias.to(out.dtype), out, row)
+        out = out.mul_(row) if bias is None else torch.addcmul(bias.to(out.dtype), out, row)
         return out.to(dtype)
 
     def _floats(self, tensors: dict[str, Tensor]) -> Tensor:
@@ -230,9 +277,11 @@ class Int4Linear(QuantisedLinear):
         layer.weight_scale, layer.weight_zero = scale, zero
         return layer
 
-    def _pack(self) -> tuple[Tensor, ...] | None:
-        if not _has_int4_kernel():
-            return None
+    @staticmethod
+    def has_kernel() -> bool:
+        return _has_int4_kernel()
+
+    def _pack(self) -> tuple[Tensor, ...]:
         short = -self.out_features % _BLOCK
         tensors = [F.pad(tensor, (0, 0, 0, short)) for tensor in self.tensors().values()]
         pairs = torch.stack([tensor.t() for tensor in tensors[1:]], -1)
@@ -244,7 +293,7 @@ class Int4Linear(QuantisedLinear):
         weight = numbers[:, ::2] | numbers[:, 1::2] << 4
         return {"weight": weight, "weight_scale": scale.contiguous(), "weight_zero": zero.contiguous()}
 
-    def _product(self, x: Tensor, packed: tuple[Tensor, ...]) -> Tensor:
+    def _product(self, x: Tensor, packed: tuple[Tensor, ...], bias: Tensor | None) -> Tensor:
         blocks, pairs = packed
         if len(x) <= _FEW_ROWS:
             out = torch.ops.aten._weight_int4pack_mm_for_cpu(x.bfloat16(), blocks, GROUP, pairs).to(x.dtype)
@@ -253,7 +302,7 @@ class Int4Linear(QuantisedLinear):
             numbers = _from_blocks(blocks).to(x.dtype).unflatten(0, (-1, GROUP))
             out = x @ torch.addcmul(zero - 8 * scale, numbers, scale).flatten(0, 1)
         out = out[:, : self.out_features]
-        return out.contiguous() if self.bias is None else out + self.bias
+        return out.contiguous() if bias is None else out + bias
 
     def _floats(self, tensors: dict[str, Tensor]) -> Tensor:
         numbers = _numbers(tensors["weight"]).float().sub_(8).unflatten(1, (-1, GROUP))

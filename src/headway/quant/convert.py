@@ -1,7 +1,7 @@
 """Which layers of a model are quantised, and how: the linear layers of its backbone's layers, and an output layer.
 
-What rows are looked up in (a token table, and the output layer that is tied to it), norms, routers and heads that
-are yet to be trained stay as they are.
+What rows are looked up in (a token table), norms, routers and heads that are yet to be trained stay as they are. An
+output layer that is tied to the table computes with a rounded copy of it, and is saved as the table that it is.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import torch
 from torch import nn
 
 from headway.errors import ConfigError, InputError, WeightsError, did_you_mean
+from headway.nn.layout import join
 from headway.nn.linear import Linear
+from headway.nn.packed import MappedFiles, let_go
 from headway.nn.quantised import GROUP, Int4Linear, Int8Linear, QuantisedLinear
+from headway.nn.rounded import RoundedLinear
 
 # Whose format it is, in a config.json. Other libraries pass over a quant_method that they do not know and would take
 # the numbers for weights; where there is none, they stop.
@@ -48,7 +51,10 @@ def quantise(model: nn.Module, weights: str, output: bool = True) -> None:
         weights: ``"int8"`` or ``"int4"``.
         output: quantise an output layer of its own too.
     """
+    files = MappedFiles()
     with torch.inference_mode(False), torch.no_grad():
+        if output:
+            round_tied_output(model)
         for path, layer in _layers(model, output).items():
             kind = WEIGHTS[weights]
             if OUTPUT.fullmatch(path) or layer.in_features % GROUP:
@@ -61,10 +67,22 @@ def quantise(model: nn.Module, weights: str, output: bool = True) -> None:
                 new.bias = layer.bias
             else:
                 new = kind.of(layer.weight, layer.bias)
+                if files.can_pack(layer.weight):
+                    let_go(layer.weight)  # the file has it, should another model read it
             new.train(layer.training)
             module._modules[name] = new
             if name in getattr(module, "siblings", ()):
                 module.joint = None  # type: ignore[assignment]
+                join(module, False)
+
+
+def round_tied_output(model: nn.Module) -> None:
+    """Let an output layer that is tied to a token table compute with rounded numbers."""
+    tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    for path, layer in list(model.named_modules()):
+        if OUTPUT.fullmatch(path) and type(layer) is Linear and id(layer.weight) in tables:
+            owner, _, name = path.rpartition(".")
+            model.get_submodule(owner)._modules[name] = RoundedLinear.of(layer)
 
 
 def _layers(model: nn.Module, output: bool) -> dict[str, Linear]:
@@ -93,11 +111,14 @@ def settings_of(model: nn.Module) -> dict[str, Any] | None:
     if not layers:
         return None
     inner = [type(layer) for path, layer in layers.items() if not OUTPUT.fullmatch(path)]
-    return {
+    found: dict[str, Any] = {
         "library": LIBRARY,
         "weights": "int4" if Int4Linear in inner else "int8",
         "output_layer": any(map(OUTPUT.fullmatch, layers)),
     }
+    if any(isinstance(module, RoundedLinear) for module in model.modules()):
+        found["tied_output"] = True
+    return found
 
 
 def read_settings(config: Any, checkpoint: str) -> dict[str, Any] | None:

@@ -68,7 +68,10 @@ class Attention(nn.Module):
             q, k = self.q_norm(q), self.k_norm(k)
         if self.rotary is not None:
             turn = run.positions[self.rotary]
-            q, k = rotate(q, turn), rotate(k, turn)
+            if x.shape[-2] == 1:  # of so little a copy costs less than more calls
+                q, k = rotate(torch.cat((q, k), -2), turn).split_with_sizes((q.shape[-2], k.shape[-2]), -2)
+            else:
+                q, k = rotate(q, turn), rotate(k, turn)
         dropout = self.dropout if self.training else 0.0
         scoring = self.scoring if self.sinks is None else self.scoring._replace(sinks=self.sinks)
         return self.o(attend(run, self.rule, q, k, v, scoring, dropout).flatten(-2))
