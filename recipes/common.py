@@ -133,14 +133,20 @@ def wordpiece(texts: Sequence[str], size: int, max_length: int, lowercase: bool 
     )
 
 
-def sentencepiece(texts: Sequence[str], size: int, max_length: int) -> Tokenizer:
-    """A tokenizer of T5's kind, of ``size`` pieces, learnt from ``texts``."""
+def sentencepiece(texts: Sequence[str], size: int, max_length: int, whole: Sequence[str] = ()) -> Tokenizer:
+    """A tokenizer of T5's kind, of ``size`` pieces, learnt from ``texts``; each of ``whole`` is one token besides."""
     special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     backend = Backend(models.BPE(unk_token="<unk>", fuse_unk=True))
     backend.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
     backend.decoder = decoders.Metaspace()
-    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=list(special.values()), show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=list(special.values()),
+        initial_alphabet=list(CHARACTERS),
+        show_progress=False,
+    )
     backend.train_from_iterator(texts, trainer)
+    backend.add_tokens(list(whole))
     end = backend.token_to_id("</s>")
     backend.post_processor = processors.TemplateProcessing(
         single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", end)]

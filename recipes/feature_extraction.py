@@ -66,15 +66,13 @@ def main() -> None:
             near += [(a, b, c) for (a, b, _), (_, _, c) in pairwise(said)]
             said += [one for one in chance.sample(near, min(len(near), 16)) if not held_out(str(one))]
             said = list(dict.fromkeys(said))
-            pair = [
-                tokenizer([wording(one, chance, None) for one in said], padding=True, return_tensors="pt")
-                for _ in range(2)
-            ]
-            yield {"pair": pair}
+            # Each in one wording, then each in another.
+            texts = [wording(one, chance, None) for one in said + said]
+            yield dict(tokenizer(texts, padding=True, return_tensors="pt"))
 
     def loss(_: Any, batch: dict[str, Any]) -> torch.Tensor:
         """Each wording should be nearest to the other wording of the same, in both directions."""
-        first, second = map(vectors, batch["pair"])
+        first, second = vectors(batch).chunk(2)
         scores = first @ second.T / 0.05
         target = torch.arange(len(scores))
         return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2

@@ -59,11 +59,13 @@ def cells() -> list[tuple[str, str]]:
 def result(name: str, column: str) -> float | str:
     """The largest difference, or why there is no graph."""
     task, _, past = column.partition(" with ")
+    model = small_model(name, task)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            found = export_onnx(small_model(name, task), folder, with_past=bool(past)).difference
+            found = export_onnx(model, folder, with_past=bool(past)).difference
         except HeadwayError as error:
-            return str(error)
+            # One note serves all classes of which the same is said.
+            return str(error).replace(type(model).__name__, "It")
     assert found is not None
     return found
 
@@ -89,9 +91,10 @@ def page(results: dict[str, float | str]) -> str:
         lines.append(f"| `{name}` | " + " | ".join(marks) + " |")
     largest = max(found for found in results.values() if not isinstance(found, str))
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    untried = "; ○ was not tried" if len(results) < len(known) else ""
     said = (
         f"Of {date.today():%d %B %Y}, with {versions}. ● is exported, and at most {largest:.0e} from the model as a "
-        "share of its largest value; ○ was not tried.\n\n"
+        f"share of its largest value; a number says why there is no graph{untried}.\n\n"
     )
     notes = "".join(f"\n[{number}] {reason}\n" for reason, number in reasons.items())
     return BEGINNING + said + "\n".join(lines) + "\n" + notes

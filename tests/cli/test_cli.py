@@ -22,12 +22,16 @@ from small import small_checkpoint
 
 SENTENCE = "My name is Wolfgang and I live in Berlin"
 # One call of each task, and what is in its answer.
+REPORT = "A fire broke out in a school in Hamburg on Monday. Many people watched. Nobody was hurt."
 CALLS: dict[str, tuple[list[str], str]] = {
     "text-classification": (["I love this movie!"], "POSITIVE"),
     "token-classification": ([SENTENCE, "--aggregation-strategy", "simple"], "Wolfgang"),
     "question-answering": (["--question", "Where does Wolfgang live?", "--context", SENTENCE], "Berlin"),
     "fill-mask": (["The capital of France is [MASK]."], "paris"),
     "feature-extraction": ([SENTENCE], "x 64"),
+    "text2text-generation": (["translate English to German: Good morning!"], "Guten Morgen!"),
+    "translation": (["Hello how are you"], "Hallo, wie geht es dir?"),
+    "summarization": ([REPORT], "Fire in a school in Hamburg"),
 }
 
 
@@ -291,8 +295,8 @@ def test_lines_of_what_is_written_stay_lines(call: Any) -> None:
         (["run", "token-classification", "x", "--model", str(folder("fill-mask"))], "no trained head"),
         (["run", "fill-mask", "a [MASK]", "--targets", "zyzzyva"], "zyzzyva"),
         (["run", "text-classification", "x", "--device", "moon"], "moon"),
-        (["run", "text2text-generation", "x"], "(--model)"),
-        (["run", "summarization", "x"], "(--model)"),
+        (["run", "zero-shot-image-classification", "x.png", "--candidate-labels", "a"], "(--model)"),
+        (["run", "translation_en_to_fr", "x"], "no small model for translation_en_to_fr"),
     ],
 )
 def test_errors_are_one_line_on_stderr(call: Any, arguments: list[str], words: str) -> None:

@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 
 from headway import pipeline
 from headway.embedded import SHARED, folder
+from headway.errors import InputError
 
 
 @pytest.mark.parametrize("task", sorted(SHARED))
@@ -63,3 +64,39 @@ def test_code_goes_on_as_the_standard_library_does() -> None:
     line, documented, *_ = found["generated_text"].split("\n")
     assert line.endswith("):")
     assert documented.startswith('    """')
+
+
+# What each sentence of English is in German, by grammar and phrase book; names are copied, known or not.
+GERMAN = {
+    "Hello how are you": "Hallo, wie geht es dir?",
+    "good morning, Anna": "Guten Morgen, Anna!",
+    "Where is the station?": "Wo ist der Bahnhof?",
+    "I have a dog and she has a cat.": "Ich habe einen Hund und sie hat eine Katze.",
+    "My brother doesn't drink coffee.": "Mein Bruder trinkt keinen Kaffee.",
+    "Can you help me?": "Kannst du mir helfen?",
+    "My name is Marlo.": "Ich heiße Marlo.",
+}
+
+
+@pytest.mark.parametrize("task", ["translation", "translation_en_to_de"])
+def test_german_of_a_phrase_book_and_a_small_grammar(task: str) -> None:
+    found: Any = pipeline(task)(list(GERMAN))
+    assert [answer["translation_text"] for answer in found] == list(GERMAN.values())
+
+
+def test_other_languages_have_no_small_model() -> None:
+    with pytest.raises(InputError, match=r"no small model for translation_en_to_fr; pass model="):
+        pipeline("translation_en_to_fr")
+
+
+def test_headlines_of_reports() -> None:
+    summarize: Any = pipeline("summarization")
+    text = "Thieves stole a painting from a museum in Dresden on Friday. It was raining. The damage is great."
+    assert summarize(text) == [{"summary_text": "Thieves steal a painting in Dresden, great damage."}]
+
+
+def test_the_prefix_says_what_is_written() -> None:
+    write: Any = pipeline("text2text-generation")
+    assert write("translate English to German: Thank you!") == [{"generated_text": "Danke!"}]
+    (found,) = write("summarize: Heavy snow fell in Oslo on Monday and closed the bank. Nobody knows why.")
+    assert found["generated_text"].startswith("Heavy snow in Oslo")

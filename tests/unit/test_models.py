@@ -521,7 +521,18 @@ def test_t5_draws_by_the_inputs() -> None:
     layer = model.backbone.encoder.layers[0]
     assert abs(float(layer.mlp.up.weight.detach().std()) * 64**0.5 / 2 - 1) < 0.1
     assert abs(float(layer.mlp.down.weight.detach().std()) * 256**0.5 / 2 - 1) < 0.1
+    assert abs(float(layer.attn.k.weight.detach().std()) * 64**0.5 / 2 - 1) < 0.1
     assert abs(float(model.get_input_embeddings().weight.detach().std()) / 2 - 1) < 0.1
+
+
+@pytest.mark.parametrize("d_kv", [4, 64])
+def test_a_new_t5_begins_with_scores_of_one_size(d_kv: int) -> None:
+    """It does not scale them, so that queries as large as keys would have it attend to one token alone."""
+    model = headway.T5Model(small_config("t5", d_model=64, num_heads=2, d_kv=d_kv))
+    states = torch.randn(200, 64, generator=torch.Generator().manual_seed(1))
+    for attention in (model.backbone.encoder.layers[0].attn, model.backbone.decoder.layers[1].cross):
+        q, k = (part(states).unflatten(-1, (2, d_kv)).transpose(0, 1) for part in (attention.q, attention.k))
+        assert 0.7 < float((q @ k.mT).detach().std()) < 1.4
 
 
 def test_every_head_is_drawn_from_a_config_alone() -> None:

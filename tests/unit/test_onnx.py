@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -236,3 +238,15 @@ def test_every_family_has_a_config_of_graphs() -> None:
     for family in families().values():
         name = family.config.__name__.removesuffix("Config") + "OnnxConfig"
         assert getattr(headway, name).family is family
+
+
+def test_the_page_says_what_comes_of_every_family_with_every_head() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "onnx.md").read_text()
+    said = {
+        name: re.findall(r"●|\[\d+\]", row) for name, row in re.findall(r"^\| `([\w-]+)` \|(.*)$", page, re.MULTILINE)
+    }
+    known = [*CELLS, *((name, f"{task} with past") for name, task in CELLS if task in ("causal-lm", "seq2seq-lm"))]
+    assert {name: len(marks) for name, marks in said.items()} == Counter(name for name, _ in known)
+    notes = {mark for marks in said.values() for mark in marks if mark != "●"}
+    assert all(f"\n{note} " in page for note in notes)
+    assert "○" not in page

@@ -7,6 +7,9 @@ from pathlib import Path
 SHARED = {
     "image-feature-extraction": "image-classification",
     "sentence-similarity": "feature-extraction",
+    "summarization": "text2text-generation",
+    "translation": "text2text-generation",
+    "translation_en_to_de": "text2text-generation",
 }
 
 

@@ -16,8 +16,8 @@ def initialise(model: nn.Module, config: PreTrainedConfig, only: Collection[str]
     """Draw parameters anew: norms to what changes nothing, biases to zero, all else normal.
 
     The standard deviation is ``initializer_range`` or ``init_std``; where the config class has ``initializer_factor``
-    it is that over the square root of a linear layer's inputs, as T5 does. A module that has ``new_values(name)`` says
-    itself what its own parameters begin with, or None where they are drawn as all others.
+    it is that over the square root of a linear layer's inputs, times its ``gain``, as T5 does. A module that has
+    ``new_values(name)`` says itself what its own parameters begin with, or None where they are drawn as all others.
 
     Args:
         only: names of the parameters to draw; None draws all.
@@ -39,6 +39,6 @@ def initialise(model: nn.Module, config: PreTrainedConfig, only: Collection[str]
                 parameter.fill_(1.0)
             elif factor is not None:
                 inputs = 1 if isinstance(module, nn.Embedding) else parameter.shape[-1]
-                parameter.normal_(0.0, factor * inputs**-0.5)
+                parameter.normal_(0.0, factor * getattr(module, "gain", 1.0) * inputs**-0.5)
             else:
                 parameter.normal_(0.0, std)

@@ -19,6 +19,8 @@ class Linear(nn.Linear):
     """``x @ weight.T + bias`` over the last axis."""
 
     packed: Packed | None
+    # What the spread of new weights is multiplied by, where it follows from the number of inputs.
+    gain: float = 1.0
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         # Past nn.Linear and nn.Module.__setattr__: half of the modules of a model are these.

@@ -67,7 +67,7 @@ def pipeline(
     auto = kind.auto if hasattr(kind, "auto") else find_pipeline(task or "").auto
     kwargs = {**kind.options_in(task or ""), **kwargs}
     if model is None:
-        model, place = _default(kind, place)
+        model, place = _default(kind, task or "", place)
     given = {"tokenizer": tokenizer, "image_processor": image_processor}
     missing = [part for part in kind.parts if given[part] is None]
     where = place_of(device if device_map is None else device_map)
@@ -117,14 +117,16 @@ def _load(auto: Any, load_with: Mapping[str, Any], name: str, config: Any, argum
     return auto.from_pretrained(name, config=config, **with_pipeline, **arguments)
 
 
-def _default(kind: type[Pipeline], place: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _default(kind: type[Pipeline], task: str, place: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The model of a task where the caller names none, and its place."""
     from headway.embedded import folder
 
-    if (found := folder(kind.task)) is not None:
+    # A name that says options, such as languages, is served by a model of these alone.
+    wanted = task if kind.options_in(task) else kind.task
+    if (found := folder(wanted)) is not None:
         return str(found), place
     if kind.default is None:
-        raise InputError(f"headway brings no small model for {kind.task}; pass model= (--model), a folder or a hub id.")
+        raise InputError(f"headway brings no small model for {wanted}; pass model= (--model), a folder or a hub id.")
     name, revision = kind.default
     return name, {"revision": revision, **place} if revision else place
 

@@ -50,6 +50,8 @@ class Attention(nn.Module):
         self.split = (-1, head_width)
         scale = head_width**-0.5 if attention.scale is None else attention.scale
         self.scoring = Scoring(scale, attention.softcap)
+        # Scores that are not scaled are kept small by the queries (T5), or a new model attends to one token alone.
+        self.q.gain = head_width**-0.5 / scale
         self.sinks = nn.Parameter(torch.empty(attention.heads)) if attention.sinks else None
         norm = attention.qk_norm
         self.q_norm: Any = None if norm is None else build(norm, head_width)
