@@ -16,8 +16,8 @@ Entity = tuple[str, int, int]
 
 
 def name(kind: str, chance: random.Random, new: bool) -> tuple[str, str]:
-    """A name and its entity; about a third is made up, or all that can be with ``new``."""
-    fresh = new or chance.random() < 0.35
+    """A name and its entity; about half is made up, or all that can be with ``new``."""
+    fresh = new or chance.random() < 0.5
     first, last, place = (
         made_up(chance, 2) if fresh else chance.choice(DATA[kind]) for kind in ("first", "last", "place")
     )
@@ -103,7 +103,7 @@ def label_ids(encoding: Any, entities: list[Entity]) -> list[int]:
 
 
 def main() -> None:
-    chosen = arguments("token-classification", 2000, __doc__)
+    chosen = arguments("token-classification", 3000, __doc__)
     chance = random.Random(chosen.seed)
     every = [text(chance) for _ in range(30000)]
     examples = [one for one in every if not held_out(one[0])]
