@@ -6,7 +6,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -15,23 +15,17 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def in_turn(one: Callable[[], object], other: Callable[[], object], rounds: int, inner: int = 1) -> tuple[float, float]:
-    """Median seconds of each of two; see ``in_turns``."""
-    first, second = in_turns((one, other), rounds, inner)
-    return first, second
-
-
-def in_turns(runs: Sequence[Callable[[], object]], rounds: int, inner: int = 1) -> list[float]:
     """Median seconds of each, run in turn ``rounds`` times, ``inner`` calls a round, after one for warmth."""
-    seconds: list[list[float]] = [[] for _ in runs]
-    for run in runs:
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for run in (one, other):
         run()
     for _ in range(rounds):
-        for run, times in zip(runs, seconds, strict=True):
+        for run, times in zip((one, other), seconds, strict=True):
             start = time.perf_counter()
             for _ in range(inner):
                 run()
             times.append((time.perf_counter() - start) / inner)
-    return [statistics.median(times) for times in seconds]
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
 
 
 def row(name: str, headway: float, peer: float, unit: float = 1e3, suffix: str = "ms") -> None:

@@ -2,16 +2,17 @@
 
     python benchmarks/generate.py [--large] [part of a row's name ...]
 
-Each row is run by every library that is installed (``peers.py`` says how to have them), in turn, in one process; the
-ratio is headway's time over the library's. Weights are random: speed does not depend on them. What the libraries write
-is compared on the way. ``--large`` adds a LLaMA of 1.1 billion parameters.
+Each row is run by every library that is installed (``peers.py`` says how to have them), in turn, each in a process of
+its own; the ratio is headway's time over the library's. Weights are random: speed does not depend on them. What the
+libraries write is compared on the way. ``--large`` adds a LLaMA of 1.1 billion parameters.
 """
 
 from __future__ import annotations
 
-import gc
+import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,10 +21,11 @@ from typing import Any
 
 import torch
 import transformers
-from common import in_turns, machine
-from peers import FLOATS, LOADERS, Unavailable, Write, load_headway
+from common import machine
+from peers import FLOATS, LOADERS, load_headway
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
+from workers import Unavailable, Worker
 
 import headway
 
@@ -45,6 +47,8 @@ LLAMA = {
     "num_key_value_heads": 4,
 }
 T5_SMALL = {"d_model": 512, "d_ff": 2048, "num_layers": 6, "num_heads": 8, "vocab_size": 32128}
+# Seconds between two libraries: threads go on looking for more to do for a while.
+REST = 0.3
 # A model's class and config, and the dtype that it is stored in.
 MODELS: dict[str, tuple[str, Any, str]] = {
     "GPT-2 tiny": ("GPT2LMHeadModel", transformers.GPT2Config(n_embd=128, n_layer=4, n_head=4, **NARROW), "fp32"),
@@ -104,30 +108,34 @@ def store(model: str, room: Path) -> Path:
     return folder
 
 
-def loaded(folder: Path, weights: str, floats: str) -> tuple[dict[str, Write], list[str]]:
+def loaded(folder: Path, weights: str, floats: str) -> tuple[dict[str, Worker], list[str]]:
     """The libraries that have such weights, by name, and why others have not."""
     found, absent = {}, []
-    for name, load in LOADERS.items():
+    for name in LOADERS:
         try:
-            found[name] = load(folder, weights, floats)
+            found[name] = Worker(name, folder, weights, floats)
         except Unavailable as error:
             absent.append(f"{name}: {error}")
     return found, absent
 
 
-def compare(row: Row, libraries: dict[str, Write]) -> None:
+def compare(row: Row, libraries: dict[str, Worker]) -> None:
     """Print the seconds of a call by each library, headway's over its, and what a row's unit makes of them."""
     ids = torch.randint(5, 900, (row.batch, row.prompt), generator=torch.Generator().manual_seed(0))
-    written = {name: write(ids, row.new, row.beams) for name, write in libraries.items()}
-    calls = [lambda write=write: write(ids, row.new, row.beams) for write in libraries.values()]
-    seconds = dict(zip(libraries, in_turns(calls, row.rounds), strict=True))
+    written = {name: write(ids, row.new, row.beams)[1] for name, write in libraries.items()}
+    times: dict[str, list[float]] = {name: [] for name in libraries}
+    for _ in range(row.rounds):
+        for name, write in libraries.items():
+            time.sleep(REST)
+            times[name].append(write(ids, row.new, row.beams)[0])
+    seconds = {name: statistics.median(found) for name, found in times.items()}
     print(row)
-    for name, time in seconds.items():
-        rate = f"{row.batch * row.new / time:8.1f} tokens/s" if row.new > 1 else " " * 17
+    for name, took in seconds.items():
+        rate = f"{row.batch * row.new / took:8.1f} tokens/s" if row.new > 1 else " " * 17
         same = (written[name] == written["headway"]).float().mean().item()
         print(
-            f"    {name:<13} {time:8.3f} s {1e3 * time / row.new:8.2f} ms/token {rate}"
-            + ("" if name == "headway" else f"   ratio {seconds['headway'] / time:5.2f}   same ids {same:4.0%}"),
+            f"    {name:<13} {took:8.3f} s {1e3 * took / row.new:8.2f} ms/token {rate}"
+            + ("" if name == "headway" else f"   ratio {seconds['headway'] / took:5.2f}   same ids {same:4.0%}"),
             flush=True,
         )
 
@@ -148,8 +156,8 @@ def main() -> None:
             if weights not in FLOATS:
                 absent.append(f"transformers: {floats} in place of {weights}")
             print("".join(f"    {reason}\n" for reason in absent), end="")
-            del libraries
-            gc.collect()
+            for worker in libraries.values():
+                worker.close()
             if weights not in FLOATS:
                 print_error(folder, weights, floats)
 

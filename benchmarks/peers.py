@@ -27,16 +27,13 @@ import torch
 import transformers
 from ggufs import write_gguf
 from torch import Tensor
+from workers import Unavailable
 
 import headway
 
 Write = Callable[[Tensor, int, int], Tensor]
 FLOATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SPECIAL = {"pad_token_id": 0, "decoder_start_token_id": 0, "bos_token_id": 0}
-
-
-class Unavailable(Exception):
-    """Why a library has no part in a comparison."""
 
 
 def _module(name: str) -> Any:
