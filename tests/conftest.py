@@ -2,6 +2,8 @@
 
 import os
 import socket
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -25,6 +27,15 @@ def _connect_to_loopback(self: socket.socket, address: Any) -> None:
 
 
 socket.socket.connect = _connect_to_loopback  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _room() -> Iterator[None]:
+    """Checkpoints that tests share go with the session: they are gigabytes."""
+    with tempfile.TemporaryDirectory(prefix="headway-tests-", ignore_cleanup_errors=True) as room:
+        tempfile.tempdir = room
+        yield
+        tempfile.tempdir = None
 
 
 @pytest.fixture(autouse=True)
