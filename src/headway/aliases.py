@@ -10,11 +10,14 @@ _TOKENIZERS = (
 )
 _IMAGE_PROCESSORS = ("Base", "Beit", "Bit", "CLIP", "ConvNext", "DeiT", "Siglip", "ViT")
 _PROCESSORS = ("CLIP", "Siglip")
-_PIPELINES = (
-    *("feature_extraction", "fill_mask", "image_classification", "image_feature_extraction", "question_answering"),
-    *("summarization", "text2text_generation", "text_classification", "text_generation", "token_classification"),
-    *("translation", "zero_shot_classification", "zero_shot_image_classification"),
-)
+_PIPELINES = {
+    stem: stem.title().replace("_", "")
+    for stem in (
+        *("feature_extraction", "fill_mask", "image_classification", "image_feature_extraction", "question_answering"),
+        *("summarization", "text2text_generation", "text_classification", "text_generation", "token_classification"),
+        *("translation", "zero_shot_classification", "zero_shot_image_classification"),
+    )
+}
 
 # Each name to the module and the name of what it stands for.
 ALIASES: dict[str, tuple[str, str]] = {
@@ -30,11 +33,5 @@ ALIASES: dict[str, tuple[str, str]] = {
         for fast in ("", "Fast")
     },
     **{f"{stem}Processor": ("headway.auto.processor", "Processor") for stem in _PROCESSORS},
-    **{
-        f"{stem.title().replace('_', '')}Pipeline": (
-            f"headway.pipelines.{stem}",
-            f"{stem.title().replace('_', '')}Pipeline",
-        )
-        for stem in _PIPELINES
-    },
+    **{f"{title}Pipeline": (f"headway.pipelines.{stem}", f"{title}Pipeline") for stem, title in _PIPELINES.items()},
 }

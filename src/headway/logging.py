@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from headway.errors import InputError, did_you_mean
 from headway.progress import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
@@ -42,6 +45,22 @@ def set_verbosity(level: int | str) -> None:
 def get_logger(name: str | None = None) -> logging.Logger:
     """The logger of that name, headway's own where there is none."""
     return logging.getLogger(name or "headway")
+
+
+@contextmanager
+def silenced(*names: str) -> Iterator[None]:
+    """Within, other libraries' loggers of these names show errors alone, and no warning is given."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def get_verbosity() -> int:

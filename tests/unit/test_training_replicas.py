@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from test_loss_shares import CASES, ragged
 from fitting import arguments, rows_for, trainer_for
 from headway.training.checkpoint import checkpoints
 from headway.training.trainer import Trainer
+from processes import run_two
 from small import small_model
 
 Rows = list[dict[str, torch.Tensor]]
@@ -93,17 +92,7 @@ def ragged_trainer(folder: Path, size: int, **options: Any) -> Trainer:
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with what two processes made."""
     folder = tmp_path_factory.mktemp("processes")
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1]), *sys.path]
-    code = f"import test_training_replicas as t; from pathlib import Path; t.worker(Path({str(folder)!r}))"
-    shared = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-    shared |= {"MASTER_PORT": str(20000 + os.getpid() % 20000), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}, cwd=folder
-        )
-        for rank in range(2)
-    ]
-    assert [process.wait() for process in running] == [0, 0]
+    run_two(__file__, folder)
     return folder
 
 

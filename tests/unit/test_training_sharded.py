@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from fitting import arguments, rows_for, trainer_for
 from headway import AutoModelForSequenceClassification, InputError, LoraConfig, add_adapter
 from headway.cli.convert import convert_checkpoint
 from headway.training.trainer import Trainer
+from processes import run_two
 from small import small_model
 
 # Arguments of trainings; "model" is the family, where it is not a BERT.
@@ -95,18 +94,7 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = trainer(folder / "alone", 1, **OPTIONS["adamw"])
     made.train()
     torch.save(results(made, folder / "alone" / "saved"), folder / "alone.pt")
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1]), *sys.path]
-    code = f"import test_training_sharded as t; from pathlib import Path; t.worker(Path({str(folder)!r}))"
-    shared = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-    shared |= {"MASTER_PORT": str(20000 + os.getpid() % 20000), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    shared |= {"PYTHONWARNINGS": "error::UserWarning"}
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}, cwd=folder
-        )
-        for rank in range(2)
-    ]
-    assert [process.wait() for process in running] == [0, 0]
+    run_two(__file__, folder, PYTHONWARNINGS="error::UserWarning")
     return folder
 
 

@@ -62,11 +62,12 @@ def convert_checkpoint(
     from headway.io.atomic import atomic_folder
     from headway.io.hub import locate
     from headway.io.needed import beside_weights
+    from headway.training.checkpoint import SHARES
 
     source, stored = locate(name, **where), name
     with ExitStack() as stack:
         made = stack.enter_context(_room(target))
-        if (Path(name) / "shares").is_dir():
+        if (Path(name) / SHARES).is_dir():
             stored = stack.enter_context(_room(target))
             _gather(Path(name), stored)
         if quantize is None:

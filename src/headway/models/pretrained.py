@@ -81,14 +81,14 @@ class PreTrainedModel(Adaptable, nn.Module):
         inner = tuple(
             f"{path}." for path, module in self.named_modules() if path and isinstance(module, PreTrainedModel)
         )
-        own = [path for path, _ in self.named_modules() if not f"{path}.".startswith(inner)]
         draw: Callable[[nn.Module], None] | None = getattr(self, "_init_weights", None)
         if draw is None:
-            names = (name for name, _ in self.named_parameters())
-            initialise(self, self.config, [name for name in names if name.rpartition(".")[0] in own])
+            names = {name for name, _ in self.named_parameters() if not name.startswith(inner)}
+            initialise(self, self.config, names)
             return
-        for path in own:
-            draw(self.get_submodule(path))
+        for path, module in self.named_modules():
+            if not f"{path}.".startswith(inner):
+                draw(module)
 
     init_weights = post_init
 

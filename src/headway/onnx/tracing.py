@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import torch
 
 from headway.errors import ExportError
+from headway.logging import silenced
 from headway.onnx.parts import SIZES, Part
 
 
@@ -36,7 +35,7 @@ def write(part: Part, folder: Path, opset: int) -> None:
     part(inputs)  # what modules keep is made by this pass: they must keep nothing of one whose numbers are symbols
     try:
         # With gradients on, linear layers side by side run one by one, and nobody asks where symbols lie in memory.
-        with _quiet(), torch.enable_grad():
+        with silenced("torch.onnx", "onnxscript", "onnx_ir"), torch.enable_grad():
             program: Any = torch.onnx.export(
                 part,
                 kwargs={"inputs": inputs},
@@ -55,22 +54,6 @@ def write(part: Part, folder: Path, opset: int) -> None:
         raise ExportError(
             f"The {part.name} of {type(part.model).__name__} cannot be traced: {first_line(cause)}."
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Exporters warn of what neither caller nor graph can help."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def first_line(error: BaseException) -> str:

@@ -6,10 +6,7 @@ header of its file, and nothing is a pickle.
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +17,12 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
 from headway.errors import CheckpointError
+from headway.logging import silenced
 
 
 def write_shares(tensors: Mapping[str, Tensor], folder: Path) -> None:
     """Write tensors, cut or not, into a new folder that all processes see; all are to call."""
-    with _quiet():
+    with silenced("torch.distributed.checkpoint"):
         save(dict(tensors), storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True))
 
 
@@ -40,19 +38,5 @@ def read_shares(tensors: Mapping[str, Tensor], folder: Path) -> None:
     for name, tensor in tensors.items():
         if name not in there or there[name].size != tensor.shape:
             raise CheckpointError(f"{folder} holds no {name} of shape {list(tensor.shape)}; is it of another model?")
-    with _quiet():
+    with silenced("torch.distributed.checkpoint"):
         load({name: tensor.detach() for name, tensor in tensors.items()}, storage_reader=reader, no_dist=True)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what torch says of its own steps."""
-    logger = logging.getLogger("torch.distributed.checkpoint")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)
