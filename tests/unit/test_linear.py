@@ -11,7 +11,7 @@ from torch import nn
 from headway.models.assemble import model_class
 from headway.nn import layout
 from headway.nn.layout import lay_out
-from headway.nn.linear import Joint
+from headway.nn.linear import Joint, Linear
 from small import inputs_for, small_config, small_model
 
 FAMILIES = ("bert", "llama", "deberta-v2", "t5")
@@ -143,3 +143,51 @@ def test_optimizers_find_weights_and_gradients_alike(fused: bool) -> None:
         weights.append(model.state_dict())
     for name, value in weights[0].items():
         torch.testing.assert_close(value, weights[1][name], rtol=1e-5, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("rows_first", [True, False])
+def test_one_token_in_bfloat16_gives_what_several_do(bias: bool, rows_first: bool) -> None:
+    layer = Linear(48, 40, bias)
+    with torch.no_grad():
+        layer.weight.normal_()
+        if bias:
+            layer.bias.normal_()
+    layer = layer.bfloat16()
+    if not rows_first:
+        layer.weight.data = layer.weight.data.t().contiguous().t()
+    x = torch.randn(2, 3, 48, dtype=torch.bfloat16)
+    exact = x.double() @ layer.weight.double().t() + (layer.bias.double() if bias else 0)
+    with torch.no_grad():
+        for row in range(2):
+            for token in range(3):
+                found = layer(x[row : row + 1, token : token + 1])
+                assert found.shape == (1, 1, 40)
+                # Rounded once, at the end.
+                torch.testing.assert_close(found[0, 0].double(), exact[row, token], rtol=2**-8, atol=2**-12)
+
+
+def test_one_token_in_bfloat16_has_a_kernel_of_its_own_without_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Linear(48, 40).bfloat16()
+    nn.init.normal_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    used = []
+    addmv = torch.addmv
+    monkeypatch.setattr(torch, "addmv", lambda *args: used.append(1) or addmv(*args))
+    x = torch.randn(1, 48, dtype=torch.bfloat16)
+    layer(x).sum().backward()
+    assert layer.weight.grad is not None
+    with torch.no_grad():
+        layer(x.expand(2, -1))
+        with torch.autocast("cpu", torch.bfloat16):
+            layer(x)
+        assert not used
+        layer(x)
+    assert used == [1]
+
+
+def test_bfloat16_lies_output_by_output() -> None:
+    model = made().bfloat16()
+    lay_out(model)
+    assert all(parameter.is_contiguous() for parameter in model.parameters())
+    assert model.backbone.layers[0].attn.joint.stands(model.backbone.layers[0].attn)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from headway.nn.linear import Embedding, Joint, Linear, PackedSiblings, Siblings
+from headway.nn.linear import Embedding, Joint, Linear, PackedSiblings, Siblings, laid_out
 from headway.nn.packed import MappedFiles, Packed
 from headway.nn.quantised import QuantisedLinear
 from headway.nn.rounded import QuantisedSiblings
@@ -37,8 +37,8 @@ def lay_out(model: nn.Module) -> None:
 
     The weights of a small model come to lie as ``[in, out]`` in memory, their shape stays ``[out, in]``: a product of
     few rows then reads memory in order, the same bits in 0.4 to 0.9 of the time at 16 rows. Larger models keep their
-    weights where they are, in the mapped file, until a layer is run and its weight is packed. Layers that a module
-    names as ``siblings`` become one product.
+    weights where they are, in the mapped file, until a layer is run and its weight is packed. Weights in bfloat16 that
+    are not packed lie as ``[out, in]``. Layers that a module names as ``siblings`` become one product.
     """
     modules = list(model.modules())
     layers = {id(m.weight): m for m in modules if isinstance(m, Linear)}
@@ -46,12 +46,11 @@ def lay_out(model: nn.Module) -> None:
     tables = {id(m.weight) for m in modules if isinstance(m, Embedding)}
     files = MappedFiles()
     for key, layer in layers.items():
-        if small:
-            # A table that is tied to a linear layer is read by rows.
-            if key not in tables and layer.weight.device.type == "cpu":
-                layer.weight.data = layer.weight.data.t().contiguous().t()
-        elif files.can_pack(layer.weight):
+        if not small and files.can_pack(layer.weight):
             layer.packed = Packed([layer])
+        # A table that is tied to a linear layer is read by rows.
+        elif layer.weight.is_cpu and key not in tables and (small or layer.weight.dtype is torch.bfloat16):
+            layer.weight.data = laid_out(layer.weight.data)
     for module in modules:
         join(module, small)
 

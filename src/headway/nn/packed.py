@@ -57,7 +57,7 @@ class Packed:
         """``x @ weight.T + bias``, outputs side by side; None where the layers are to compute it themselves."""
         if not self._parts and not self._due(x):
             return None
-        if x.dtype is not self.dtype or not self._stands() or _is_watched(x):
+        if x.dtype is not self.dtype or not self._stands() or is_watched(x):
             return None
         if not self._parts:
             self._pack()
@@ -133,7 +133,7 @@ def stands(held: Any, marks: tuple[Any, ...]) -> bool:
     )
 
 
-def _is_watched(x: Tensor) -> bool:
+def is_watched(x: Tensor) -> bool:
     """Does someone else read along: autocast, a compiler or a tracer?"""
     return (
         type(x) is not Tensor
