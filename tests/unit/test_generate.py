@@ -131,6 +131,57 @@ def test_a_wide_beam_is_brute_force() -> None:
     assert float(output.sequences_scores[0]) == pytest.approx(best, abs=1e-5)
 
 
+def diverse(model: Any, prompt: torch.Tensor, beams: int, groups: int, penalty: float, new: int) -> list[Any]:
+    """Diverse beam search step by step, without ends: texts and their scores, the best first."""
+    size = beams // groups
+    kept: list[list[tuple[float, list[int]]]] = [[(0.0, [])] for _ in range(groups)]
+    for _ in range(new):
+        told = torch.zeros(model.config.vocab_size)
+        for group in range(groups):
+            found = []
+            for total, text in kept[group]:
+                ids = torch.cat((prompt, torch.tensor(text, dtype=torch.int64)))[None]
+                logs = model(ids, use_cache=False).logits[0, -1].log_softmax(-1) - penalty * told
+                found += [(total + float(log), [*text, token]) for token, log in enumerate(logs)]
+            kept[group] = sorted(found, reverse=True)[:size]
+            for _, text in kept[group]:
+                told[text[-1]] += 1
+    return sorted(((total / new, text) for group in kept for total, text in group), reverse=True)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("beams", "groups", "penalty"), [(4, 2, 0.7), (6, 3, 5.0), (3, 3, 50.0)])
+def test_groups_of_beams_write_as_their_definition_says(beams: int, groups: int, penalty: float) -> None:
+    model = writer("gpt2", vocab_size=20)
+    prompts = IDS[:2] % 20
+    output = model.generate(
+        prompts,
+        num_beams=beams,
+        num_beam_groups=groups,
+        diversity_penalty=penalty,
+        num_return_sequences=beams,
+        max_new_tokens=5,
+        eos_token_id=None,
+        return_dict_in_generate=True,
+    )
+    expected = [pair for prompt in prompts for pair in diverse(model, prompt, beams, groups, penalty, 5)]
+    assert output.sequences[:, prompts.shape[1] :].tolist() == [text for _, text in expected]
+    torch.testing.assert_close(output.sequences_scores, torch.tensor([score for score, _ in expected]))
+
+
+@torch.no_grad()
+def test_groups_of_beams_that_end_do_not_depend_on_other_prompts() -> None:
+    model = writer("gpt2")
+    asked = {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 50.0, "num_return_sequences": 4}
+    asked |= {"eos_token_id": [2, *range(5, 60, 4)], "pad_token_id": 0, "max_new_tokens": 12}
+    together = model.generate(IDS, **asked)
+    for row, ids in enumerate(IDS):
+        alone = model.generate(ids[None], **asked)
+        assert torch.equal(together[4 * row : 4 * row + 4, : alone.shape[1]], alone)
+        without = model.generate(ids[None], **asked | {"num_beam_groups": 1, "diversity_penalty": None})
+        assert not torch.equal(alone, without)
+
+
 @torch.no_grad()
 def test_contrastive_search_is_its_definition() -> None:
     model, ids, alpha, count = writer("llama"), IDS[:1, :6], 0.5, 5
@@ -494,6 +545,13 @@ def test_one_rule_for_lengths() -> None:
         ({"top_k": -1}, "give an integer of at least 0"),
         ({"num_return_sequences": 2}, "set do_sample=True or num_beams"),
         ({"num_beams": 2, "num_return_sequences": 3}, "raise num_beams"),
+        ({"num_beams": 4, "num_beam_groups": 3, "diversity_penalty": 1.0}, "is no multiple of num_beam_groups=3"),
+        ({"num_beams": 4, "num_beam_groups": 2}, "by a penalty above 0 alone; set both, or neither"),
+        ({"num_beams": 4, "diversity_penalty": 1.0}, "set both, or neither"),
+        (
+            {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 1.0, "do_sample": True},
+            "the likeliest of different texts",
+        ),
         ({"early_stopping": "soon"}, "use True, False or 'never'"),
         ({"penalty_alpha": 0.5, "top_k": 4, "do_sample": True}, "neither samples nor keeps beams"),
         ({"cache_implementation": "dynamical"}, "Did you mean 'dynamic'?"),

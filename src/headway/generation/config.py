@@ -57,7 +57,8 @@ class GenerationConfig:
         do_sample: draw tokens in place of taking the likeliest.
         num_beams: sequences kept by beam search; ``early_stopping`` True stops once as many are finished, False when
             no better one is likely, ``"never"`` when none is possible. ``length_penalty`` is the exponent of the
-            length by which scores are divided.
+            length by which scores are divided. ``num_beam_groups`` part the beams into groups, which write different
+            texts: each keeps away by ``diversity_penalty`` from the tokens of those before it.
         temperature, top_k, top_p, min_p, typical_p, epsilon_cutoff, eta_cutoff, top_n_sigma: what sampling draws from.
         penalty_alpha: with ``top_k``, contrastive search (Su et al. 2022, arXiv:2202.06417).
         prompt_lookup_num_tokens: guess that many tokens at once from the text so far; ``num_assistant_tokens`` is how
@@ -84,6 +85,8 @@ class GenerationConfig:
 
     do_sample: bool | None = None
     num_beams: int | None = None
+    num_beam_groups: int | None = None
+    diversity_penalty: float | None = None
     early_stopping: bool | str | None = None
     length_penalty: float | None = None
     num_return_sequences: int | None = None
@@ -247,6 +250,18 @@ class GenerationConfig:
             raise InputError(
                 f"num_return_sequences={rows} would be {rows} times the same text; set do_sample=True or num_beams."
             )
+        groups, penalty = self.num_beam_groups or 1, self.diversity_penalty or 0.0
+        if beams % groups:
+            raise InputError(f"num_beams={beams} is no multiple of num_beam_groups={groups}; make it one.")
+        if (groups > 1) != (penalty > 0):
+            raise InputError(
+                f"num_beam_groups={groups} and diversity_penalty={penalty} do not go together: groups write different "
+                "texts by a penalty above 0 alone; set both, or neither."
+            )
+        if groups > 1 and self.do_sample:
+            raise InputError(
+                "num_beam_groups asks for the likeliest of different texts, do_sample for drawn ones; set one."
+            )
         if self.contrastive and (self.do_sample or beams > 1):
             raise InputError("penalty_alpha asks for contrastive search, which neither samples nor keeps beams.")
         if self.cache_implementation not in (None, *CACHES):
@@ -271,6 +286,7 @@ _AT_LEAST = {
     "min_length": 0,
     "min_new_tokens": 0,
     "num_beams": 1,
+    "num_beam_groups": 1,
     "num_return_sequences": 1,
     "top_k": 0,
     "no_repeat_ngram_size": 0,
