@@ -16,10 +16,11 @@ from torch import nn
 import headway
 from headway import ConfigError, InputError, WeightsError, quantization_error, spec
 from headway.models.plan import BASE
-from headway.nn import quantised
+from headway.nn import integers
+from headway.nn.integers import GROUP, BlockedInt4, OneDnnInt8, TiledInt4
 from headway.nn.linear import Embedding, Linear, side_by_side
 from headway.nn.mlp import GatedMlp
-from headway.nn.quantised import GROUP, Int4Linear, Int8Linear, QuantisedLinear
+from headway.nn.quantised import Int4Linear, Int8Linear, QuantisedLinear
 from headway.nn.rounded import QuantisedSiblings, RoundedLinear
 from headway.quant.convert import quantise, quantised_layers
 from small import PAIRS, inputs_for, one_sentence, small_config, small_model
@@ -54,8 +55,8 @@ WIDE: dict[str, dict[str, Any]] = {
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """With this machine's kernels, if it has them, and without."""
     if not request.param:
-        for name in ("_has_int8_kernel", "_has_int4_kernel"):
-            monkeypatch.setattr(quantised, name, lambda: False)
+        for name in ("_int8_works", "_int4_works"):
+            monkeypatch.setattr(integers, name, lambda *args: False)
     return bool(request.param)
 
 
@@ -172,9 +173,58 @@ def test_what_a_layer_keeps_in_memory() -> None:
         assert sum(t.nbytes for t in layer.state_dict().values()) <= bits / 8 * weight.numel()
         with torch.no_grad():
             layer(torch.ones(1, 128))
-        if layer._packed is not None:
+        if layer._kernel is not None:
             assert not [t for t in layer._buffers.values() if t is not None]
             assert sum(t.numel() * t.element_size() for t in layer._packed) <= (bits + 0.3) / 8 * weight.numel()
+
+
+def test_where_there_is_which_kernel() -> None:
+    cpu, elsewhere = torch.device("cpu"), torch.device("meta")
+    for kind, kernel in ((Int8Linear, OneDnnInt8), (Int4Linear, BlockedInt4)):
+        assert isinstance(kind.kernel_on(cpu), kernel | None)
+        assert kind.kernel_on(elsewhere) is None
+    # A kernel that is not there, or gives something else, is not used.
+    assert not integers._int4_works(TiledInt4(), cpu)
+
+
+class TensorCores:
+    """What torch documents of its 4-bit kernel for GPUs, whose order of tiles is its own affair."""
+
+    @staticmethod
+    def convert(weight: torch.Tensor, inner: int) -> torch.Tensor:
+        assert weight.dtype is torch.uint8
+        assert weight.shape[0] % 8 == 0
+        assert 2 * weight.shape[1] % (16 * inner) == 0
+        return weight.flip(0)
+
+    @staticmethod
+    def product(x: torch.Tensor, tiled: torch.Tensor, group: int, pairs: torch.Tensor) -> torch.Tensor:
+        assert x.dtype is pairs.dtype is torch.bfloat16
+        bytes_ = tiled.flip(0)
+        numbers = torch.stack((bytes_ >> 4, bytes_ & 15), -1).flatten(1).float() - 8
+        scale, zero = pairs.float().transpose(0, 1).repeat_interleave(group, 1).unbind(-1)
+        return (x.float() @ (numbers * scale + zero).t()).bfloat16()
+
+
+@pytest.mark.parametrize("inputs", [32, 64, 160, 2048])
+@pytest.mark.parametrize("outputs", [5, 48])
+def test_the_order_of_tensor_cores(inputs: int, outputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.ops.aten, "_convert_weight_to_int4pack", TensorCores.convert, raising=False)
+    monkeypatch.setattr(torch.ops.aten, "_weight_int4pack_mm", TensorCores.product, raising=False)
+    kernel = TiledInt4()
+    assert integers._int4_works.__wrapped__(kernel, torch.device("cpu"))
+    layer, _ = layer_of(Int4Linear, outputs, inputs)
+    layer.bfloat16()
+    before = {name: tensor.clone() for name, tensor in layer.tensors().items()}
+    layer.pack(kernel)
+    for rows in (1, 100):
+        x = torch.randn(rows, inputs, dtype=torch.bfloat16)
+        with torch.no_grad():
+            y = layer(x)
+        expected = x.float() @ layer.dequantised().t() + layer.bias.float()
+        assert (y.float() - expected).norm() <= 0.012 * expected.norm()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in layer.tensors().items())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in copy.deepcopy(layer).tensors().items())
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -364,9 +414,9 @@ def test_siblings_are_one_product_with_the_same_numbers(gated: GatedMlp, rows: i
     with torch.no_grad():
         expected = _each(gated, x)
         found = side_by_side(gated, x)
-    if gated.gate.has_kernel():
+    if gated.gate.kernel_on(x.device) is not None:
         assert gated.gate._part is not None
-        assert gated.gate.weight is gated.up.weight is gated.gate._packed is None  # memory holds them once
+        assert gated.gate.weight is gated.up.weight is gated.gate._kernel is None  # memory holds them once
     for mine, its in zip(found, expected, strict=True):
         assert torch.equal(mine, its)
     assert all(torch.equal(tensor, before[name]) for name, tensor in gated.state_dict().items())

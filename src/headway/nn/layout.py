@@ -74,7 +74,7 @@ def _joint(siblings: Mapping[str, Any], small: bool) -> Siblings | None:
     if len({layer.bias is None for layer in layers}) > 1:
         return None
     if len(kinds) == 1 and issubclass(kind := kinds.pop(), QuantisedLinear):
-        return QuantisedSiblings(siblings) if kind.has_kernel() else None
+        return QuantisedSiblings(siblings) if kind.kernel_on(torch.device("cpu")) else None
     if not all(isinstance(layer, Linear) and layer.weight.device.type == "cpu" for layer in layers):
         return None
     if small:

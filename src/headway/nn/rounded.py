@@ -51,7 +51,9 @@ class QuantisedSiblings(Siblings):
             return None
         layers = list(self.layers.values())
         if self._whole is None:
-            self._whole = type(layers[0]).joined(layers)
+            kernel = type(layers[0]).kernel_on(x.device)
+            assert kernel is not None
+            self._whole = type(layers[0]).joined(layers, kernel)
         biases = [layer.bias for layer in layers]
         return self._whole.with_bias(x, None if biases[0] is None else torch.cat(biases))
 
@@ -84,7 +86,7 @@ class RoundedLinear(Linear):
 
     def compute(self, x: Tensor) -> Tensor:
         """The layer without gradients; by the weight itself where there is no kernel."""
-        if x.device.type != "cpu" or self.weight.is_inference() or not Int8Linear.has_kernel():
+        if self.weight.is_inference() or Int8Linear.kernel_on(x.device) is None:
             return F.linear(x, self.weight, self.bias)
         if self._numbers is None or not stands(self.weight, self._marks):
             with torch.inference_mode(False), torch.no_grad():

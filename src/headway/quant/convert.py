@@ -15,10 +15,11 @@ import torch
 from torch import nn
 
 from headway.errors import ConfigError, InputError, WeightsError, did_you_mean
+from headway.nn.integers import GROUP
 from headway.nn.layout import join
 from headway.nn.linear import Linear
 from headway.nn.packed import MappedFiles, let_go
-from headway.nn.quantised import GROUP, Int4Linear, Int8Linear, QuantisedLinear
+from headway.nn.quantised import Int4Linear, Int8Linear, QuantisedLinear
 from headway.nn.rounded import RoundedLinear
 
 # Whose format it is, in a config.json. Other libraries pass over a quant_method that they do not know and would take
