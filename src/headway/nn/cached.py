@@ -57,20 +57,22 @@ class TokenLayer:
         return found
 
     def append(self, keys: Tensor, values: Tensor) -> Row:
-        if self.rows != keys.shape[0]:
-            raise other_rows(self.rows, keys.shape[0])
+        rows, _, room = self.parts[0].shape[:3]
+        if rows != keys.shape[0]:
+            raise other_rows(rows, keys.shape[0])
         count, new = keys.shape[2], self.stored(keys, values)
         seen = self._seen(count)
-        if self.end + count > self.parts[0].shape[2]:
+        if self.end + count > room:
             kept = self.end - self.start if self.window is None else min(seen + SLACK, self.end - self.start)
             self._move(kept, max(2 * kept, kept + count + 32))
         elif torch.is_grad_enabled() and any(part.requires_grad for part in (*new, *self.parts)):
             # What an earlier pass saved for its gradient is not written to.
             self.parts = tuple(part.clone() for part in self.parts)
+        start, end = self.end, self.end + count
         for part, tokens in zip(self.parts, new, strict=True):
-            part[:, :, self.end : self.end + count] = tokens
-        self.end += count
-        return self._columns(max(self.start, self.end - count - seen))
+            part[:, :, start:end] = tokens
+        self.end = end
+        return self._columns(max(self.start, start - seen))
 
     def append_ragged(self, keys: list[Tensor], values: list[Tensor], past: Sequence[int]) -> list[Row]:
         """Append each row's ``[1, heads, n, head_width]``; rows are moved so that they end together again."""
@@ -149,7 +151,8 @@ class TokenLayer:
         return [min(length, self.end - count - self.start) for length, count in zip(left, counts, strict=True)]
 
     def _columns(self, first: int) -> Row:
-        return self.read(*(part[:, :, first : self.end] for part in self.parts))
+        end = self.end
+        return self.read(*[part[:, :, first:end] for part in self.parts])
 
     def _seen(self, count: int) -> int:
         """How many columns before ``count`` new ones these look at."""
@@ -159,7 +162,7 @@ class TokenLayer:
         """Put the last ``kept`` columns at the front of buffers with ``room`` columns."""
         moved = []
         for old in self.parts:
-            new = old.new_zeros(*old.shape[:2], room, *old.shape[3:])
+            new = old.new_empty(*old.shape[:2], room, *old.shape[3:])
             new[:, :, :kept] = old[:, :, self.end - kept : self.end]
             moved.append(new)
         self.parts = tuple(moved)

@@ -38,11 +38,13 @@ def kept(run: Run, rule: Rule) -> dict[Any, Any]:
 
 def row_mask(run: Run, rule: Rule, queries: int, keys: int) -> Seen:
     """What a kernel is told for the last ``queries`` of ``keys`` tokens of one row: ``(mask, causal)``."""
+    if queries == 1 and rule.bias is None and (rule.window is None or keys <= rule.window):
+        return None, False  # the last token sees all
     key = (rule, queries, keys)
     masks = kept(run, rule)
-    if key not in masks:
-        masks[key] = _row_mask(run, rule, queries, keys)
-    found: Seen = masks[key]
+    found: Seen | None = masks.get(key)
+    if found is None:
+        found = masks[key] = _row_mask(run, rule, queries, keys)
     return found
 
 
