@@ -18,7 +18,38 @@ from headway.nn.builders import build
 from headway.nn.cache import Cache
 from headway.nn.run import Memory, Run, Trace, Wants
 from headway.nn.stack import States, Tokens
-from headway.outputs import ModelOutput, Seq2SeqModelOutput
+from headway.outputs import BaseModelOutput, ModelOutput, Seq2SeqModelOutput
+
+
+class Encoder(nn.Module):
+    """The encoder of ``model``, to be run by itself; its parameters are the model's own."""
+
+    def __init__(self, model: EncoderDecoderModel) -> None:
+        super().__init__()
+        self.tokens, self.stack = model.get_input_embeddings(), model.backbone.encoder
+        self._model = (model,)  # which is no part of its own encoder
+        self.training = model.training
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> Any:
+        """The states of ``input_ids``, which the model and ``generate`` take as ``encoder_outputs``.
+
+        Args:
+            input_ids: ``[rows, width]`` int64, or ``inputs_embeds`` in place of them.
+            attention_mask: ``[rows, width]``, 1 at real tokens.
+        """
+        (model,) = self._model
+        wants = wanted(model.config, output_attentions, output_hidden_states)
+        states = model.encode(input_ids, attention_mask, inputs_embeds, None, wants)
+        seen = {"hidden_states": recorded(states.trace.hidden), "attentions": recorded(states.trace.attentions)}
+        return model._given(BaseModelOutput(last_hidden_state=states.unpacked, **seen), return_dict)
 
 
 class EncoderDecoderModel(FamilyModel):
@@ -27,10 +58,9 @@ class EncoderDecoderModel(FamilyModel):
     def _backbone(self, pooled: bool) -> Any:
         return build(self.plan.backbone, self.plan.parts)
 
-    def get_encoder(self) -> nn.Module:
-        """The encoder's stack."""
-        encoder: nn.Module = self.backbone.encoder
-        return encoder
+    def get_encoder(self) -> Encoder:
+        """The encoder, to be run by itself."""
+        return Encoder(self)
 
     def forward(
         self,
