@@ -87,6 +87,11 @@ def test_german_of_a_phrase_book_and_a_small_grammar(task: str) -> None:
 def test_other_languages_have_no_small_model() -> None:
     with pytest.raises(InputError, match=r"no small model for translation_en_to_fr; pass model="):
         pipeline("translation_en_to_fr")
+    with pytest.raises(InputError, match=r"no small model for translation_en_to_fr; pass model="):
+        pipeline("translation", src_lang="en", tgt_lang="fr")
+    with pytest.raises(InputError, match=r"no small model for translation_to_fr; pass model="):
+        pipeline("translation", tgt_lang="fr")
+    assert pipeline("translation", src_lang="en", tgt_lang="de").model.config.model_type == "marian"
 
 
 def test_headlines_of_reports() -> None:

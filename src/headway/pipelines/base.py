@@ -156,6 +156,11 @@ class Pipeline:
         return found.groupdict() if found else {}
 
     @classmethod
+    def told(cls, options: Mapping[str, Any]) -> str:
+        """The task, with what ``options`` say of it that not every model can do."""
+        return cls.task
+
+    @classmethod
     def options_of(cls, name: str, place: Mapping[str, Any]) -> dict[str, Any]:
         """The options that the files of the checkpoint ``name`` say."""
         return {}

@@ -67,7 +67,7 @@ def pipeline(
     auto = kind.auto if hasattr(kind, "auto") else find_pipeline(task or "").auto
     kwargs = {**kind.options_in(task or ""), **kwargs}
     if model is None:
-        model, place = _default(kind, task or "", place)
+        model, place = _default(kind, kwargs, place)
     given = {"tokenizer": tokenizer, "image_processor": image_processor}
     missing = [part for part in kind.parts if given[part] is None]
     where = place_of(device if device_map is None else device_map)
@@ -117,12 +117,11 @@ def _load(auto: Any, load_with: Mapping[str, Any], name: str, config: Any, argum
     return auto.from_pretrained(name, config=config, **with_pipeline, **arguments)
 
 
-def _default(kind: type[Pipeline], task: str, place: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _default(kind: type[Pipeline], options: Mapping[str, Any], place: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The model of a task where the caller names none, and its place."""
     from headway.embedded import folder
 
-    # A name that says options, such as languages, is served by a model of these alone.
-    wanted = task if kind.options_in(task) else kind.task
+    wanted = kind.told(options)
     if (found := folder(wanted)) is not None:
         return str(found), place
     if kind.default is None:

@@ -39,6 +39,11 @@ class TranslationPipeline(PartwisePipeline):
     field = "translation"
     told_by_head = False
 
+    @classmethod
+    def told(cls, options: Mapping[str, Any]) -> str:
+        source, target = options.get("src_lang"), options.get("tgt_lang")
+        return "_".join((cls.task, *([source] if source else []), *(["to", target] if target else [])))
+
     def params(self, options: Any) -> Mapping[str, Any]:
         return self._all_params.get(f"translation_{options.src_lang}_to_{options.tgt_lang}", super().params(options))
 
