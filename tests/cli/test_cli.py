@@ -297,6 +297,7 @@ def test_lines_of_what_is_written_stay_lines(call: Any) -> None:
         (["run", "text-classification", "x", "--device", "moon"], "moon"),
         (["run", "zero-shot-image-classification", "x.png", "--candidate-labels", "a"], "(--model)"),
         (["run", "translation_en_to_fr", "x"], "no small model for translation_en_to_fr"),
+        (["run", "translation", "x", "--tgt-lang", "fr"], "no small model for translation_to_fr"),
     ],
 )
 def test_errors_are_one_line_on_stderr(call: Any, arguments: list[str], words: str) -> None:

@@ -170,7 +170,8 @@ def _pipeline(kind: type[Pipeline], task: str, given: dict[str, Any]) -> tuple[P
     said = {name: value for name, value in given.items() if value is not None and value != ()}
     options = {name: _value(fields[name], value) for name, value in said.items() if name in fields}
     load: dict[str, Any] = {name: value for name, value in said.items() if name not in fields}
-    return pipeline(task, **load), options
+    # Once for the choice of a small model, and once more since answers are shaped by what a call says.
+    return pipeline(task, **load, **options), options
 
 
 def _value(one: dataclasses.Field[Any], given: Any) -> Any:
