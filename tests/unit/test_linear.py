@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from headway.models.assemble import model_class
 from headway.nn import layout
@@ -191,3 +192,19 @@ def test_bfloat16_lies_output_by_output() -> None:
     lay_out(model)
     assert all(parameter.is_contiguous() for parameter in model.parameters())
     assert model.backbone.layers[0].attn.joint.stands(model.backbone.layers[0].attn)
+
+
+class Double(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+
+@pytest.mark.parametrize("name", ["attn.q", "mlp.up", "attn_norm"])
+@pytest.mark.parametrize("model_type", ["bert", "llama"])
+def test_weights_that_another_module_computes_count(model_type: str, name: str) -> None:
+    model, plain = made(model_type), made(model_type)
+    plain.load_state_dict(model.state_dict())
+    parametrize.register_parametrization(model.backbone.layers[0].get_submodule(name), "weight", Double())
+    with torch.no_grad():
+        plain.backbone.layers[0].get_submodule(name).weight.mul_(2)
+    torch.testing.assert_close(states(model), states(plain), rtol=1e-6, atol=1e-6)

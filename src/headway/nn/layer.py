@@ -17,7 +17,10 @@ from headway.nn.run import Run
 
 
 class Layer(nn.Module):
-    """The parts of a layer; subclasses arrange them."""
+    """The parts of a layer; subclasses arrange them.
+
+    They look parts up in ``_modules``: as attributes each costs half a microsecond, which small models feel.
+    """
 
     def __init__(self, layer: spec.Layer, width: int, positions: tuple[spec.Position, ...]) -> None:
         super().__init__()
@@ -39,10 +42,11 @@ class PreNormLayer(Layer):
     """``x + f(norm(x))``."""
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
-        x = x + self.drop(self.attn(self.attn_norm(x), run))
-        if self.cross is not None and run.memory is not None:
-            x = x + self.drop(self.cross(self.cross_norm(x), run))
-        return x if self.mlp is None else x + self.drop(self.mlp(self.mlp_norm(x), run))
+        parts: Any = self._modules
+        x = x + self.drop(parts["attn"](parts["attn_norm"](x), run))
+        if run.memory is not None and parts.get("cross") is not None:
+            x = x + self.drop(parts["cross"](parts["cross_norm"](x), run))
+        return x if parts.get("mlp") is None else x + self.drop(parts["mlp"](parts["mlp_norm"](x), run))
 
 
 class Float32PreNormLayer(PreNormLayer):
@@ -64,11 +68,12 @@ class PostNormLayer(Layer):
     """``norm(x + f(x))``."""
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
-        x = self.attn_norm(x + self.drop(self.attn(x, run)))
-        if self.cross is not None and run.memory is not None:
-            x = self.cross_norm(x + self.drop(self.cross(x, run)))
-        if self.mlp is not None:
-            x = self.mlp_norm(x + self.drop(self.mlp(x, run)))
+        parts: Any = self._modules
+        x = parts["attn_norm"](x + self.drop(parts["attn"](x, run)))
+        if run.memory is not None and parts.get("cross") is not None:
+            x = parts["cross_norm"](x + self.drop(parts["cross"](x, run)))
+        if parts.get("mlp") is not None:
+            x = parts["mlp_norm"](x + self.drop(parts["mlp"](x, run)))
         return x
 
 
@@ -83,25 +88,31 @@ class SandwichLayer(Layer):
         self.mlp_out_norm: Any = None if layer.mlp is None else build(norm, width)
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
-        x = x + self.drop(self.attn_out_norm(self.attn(self.attn_norm(x), run)))
-        if self.cross is not None and run.memory is not None:
-            x = x + self.drop(self.cross_out_norm(self.cross(self.cross_norm(x), run)))
-        return x if self.mlp is None else x + self.drop(self.mlp_out_norm(self.mlp(self.mlp_norm(x), run)))
+        parts: Any = self._modules
+        x = x + self.drop(parts["attn_out_norm"](parts["attn"](parts["attn_norm"](x), run)))
+        if run.memory is not None and parts.get("cross") is not None:
+            x = x + self.drop(parts["cross_out_norm"](parts["cross"](parts["cross_norm"](x), run)))
+        return (
+            x
+            if parts.get("mlp") is None
+            else x + self.drop(parts["mlp_out_norm"](parts["mlp"](parts["mlp_norm"](x), run)))
+        )
 
 
 class NormedResidualLayer(Layer):
     """``norm(x) + f(norm(x))``."""
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
-        x = self.attn_norm(x)
-        x = x + self.drop(self.attn(x, run))
-        if self.cross is not None and run.memory is not None:
-            x = self.cross_norm(x)
-            x = x + self.drop(self.cross(x, run))
-        if self.mlp is None:
+        parts: Any = self._modules
+        x = parts["attn_norm"](x)
+        x = x + self.drop(parts["attn"](x, run))
+        if run.memory is not None and parts.get("cross") is not None:
+            x = parts["cross_norm"](x)
+            x = x + self.drop(parts["cross"](x, run))
+        if parts.get("mlp") is None:
             return x
-        x = self.mlp_norm(x)
-        return x + self.drop(self.mlp(x, run))
+        x = parts["mlp_norm"](x)
+        return x + self.drop(parts["mlp"](x, run))
 
 
 class ParallelNormsLayer(Layer):
@@ -115,7 +126,12 @@ class ParallelNormsLayer(Layer):
             raise ConfigError("A layer without a channel mixer has nothing to stand side by side; take PreNorm for it.")
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
-        return x + self.drop(self.attn(self.attn_norm(x), run)) + self.drop(self.mlp(self.mlp_norm(x), run))
+        parts: Any = self._modules
+        return (
+            x
+            + self.drop(parts["attn"](parts["attn_norm"](x), run))
+            + self.drop(parts["mlp"](parts["mlp_norm"](x), run))
+        )
 
 
 class ParallelLayer(ParallelNormsLayer):
@@ -126,8 +142,9 @@ class ParallelLayer(ParallelNormsLayer):
         self.mlp_norm = None
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
-        normed = self.attn_norm(x)
-        return x + self.drop(self.attn(normed, run)) + self.drop(self.mlp(normed, run))
+        parts: Any = self._modules
+        normed = parts["attn_norm"](x)
+        return x + self.drop(parts["attn"](normed, run)) + self.drop(parts["mlp"](normed, run))
 
 
 class Scale(nn.Module):
@@ -159,10 +176,11 @@ class ScaledPreNormLayer(Layer):
         self.skip = layer.residual.skip
 
     def forward(self, x: Tensor, run: Run) -> Tensor:
-        x = x + self.skipped(self.attn_scale(self.drop(self.attn(self.attn_norm(x), run))), run)
-        if self.mlp is None:
+        parts: Any = self._modules
+        x = x + self.skipped(parts["attn_scale"](self.drop(parts["attn"](parts["attn_norm"](x), run))), run)
+        if parts.get("mlp") is None:
             return x
-        return x + self.skipped(self.mlp_scale(self.drop(self.mlp(self.mlp_norm(x), run))), run)
+        return x + self.skipped(parts["mlp_scale"](self.drop(parts["mlp"](parts["mlp_norm"](x), run))), run)
 
     def skipped(self, x: Tensor, run: Run) -> Tensor:
         """While training, zeros for the rows that skip this part; the others make up for them."""

@@ -34,7 +34,11 @@ class Linear(nn.Linear):
             found = self.packed.product(x)
             if found is not None:
                 return found
-        return product(x, self.weight, self.bias)
+        own = self._parameters
+        try:
+            return product(x, own["weight"], own["bias"])  # type: ignore[arg-type]
+        except KeyError:  # another module computes them
+            return product(x, self.weight, self.bias)
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -24,7 +24,11 @@ class LayerNorm(nn.Module):
         self.eps = norm.eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
+        own = self._parameters
+        try:
+            return torch.layer_norm(x, self.shape, own["weight"], own["bias"], self.eps)
+        except KeyError:  # another module computes them
+            return torch.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
 
 
 @builds(spec.BareLayerNorm)
@@ -62,7 +66,9 @@ class RMSNorm(nn.Module):
         self.eps = norm.eps
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight
+        weight = self._parameters.get("weight")
+        if weight is None:
+            weight = self.weight
         if x.dtype == weight.dtype == torch.float32:
             return torch.rms_norm(x, self.shape, weight, self.eps)
         return weight * F.rms_norm(x.float(), self.shape, None, self.eps).to(weight.dtype)
