@@ -9,12 +9,13 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from headway import spec
 from headway.errors import ConfigError, InputError
 from headway.models.plan import tasks_of
-from headway.nn import builders
+from headway.nn import activations, builders
 from headway.nn.activations import ACTIVATIONS, activation
 from headway.nn.attention.mask import Rule, row_mask
 from headway.nn.batch import Batch
@@ -199,6 +200,38 @@ def test_alibi_is_a_slope_times_the_distance() -> None:
     torch.testing.assert_close(*(b.masked_fill(hidden, -math.inf).softmax(-1) for b in (bias, rounded)))
     # 259 has no bfloat16 of its own.
     assert build(spec.RoundedAlibi((1.0,), 1.0)).prepare(run, like).rows(1, 260)[..., -1].item() == 260
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("kind", [spec.Mlp, spec.GatedMlp])
+def test_large_results_of_activations_take_the_place_of_their_input(
+    kind: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlp = drawn(build(kind(24, name, bias=True), 16))
+    x, seen = torch.randn(3, 5, 16), []
+    with torch.no_grad():
+        plain = mlp(x)
+        monkeypatch.setattr(activations, "_MANY", 0)
+        assert torch.equal(mlp(x), plain)
+        # Who looks at the input has it as it was.
+        first = mlp.up if kind is spec.Mlp else mlp.gate
+        first.register_forward_hook(lambda module, args, out: seen.append(out))
+        assert torch.equal(mlp(x), plain)
+        assert torch.equal(seen[0], F.linear(x, first.weight, first.bias))
+    torch.testing.assert_close(mlp(x), plain)  # and gradients have what they need
+    mlp(x).sum().backward()
+    assert first.weight.grad is not None
+
+
+def test_an_activation_leaves_what_no_linear_layer_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activations, "_MANY", 0)
+    x = torch.randn(4, 8)
+    before = x.clone()
+    with torch.no_grad():
+        made = activations.activated(activation("gelu"), x, nn.Identity())
+        assert torch.equal(x, before)
+        assert torch.equal(activations.activated(activation("gelu"), x, Linear(8, 8)), made)
+        assert torch.equal(x, made)
 
 
 def test_parts_side_by_side_have_no_memory() -> None:

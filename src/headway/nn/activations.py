@@ -6,13 +6,17 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headway.errors import ConfigError, did_you_mean
+from headway.nn.linear import Linear
+from headway.nn.packed import is_watched
 
 Activation = Callable[[Tensor], Tensor]
 _tanh_gelu = partial(F.gelu, approximate="tanh")
+# Numbers from which on memory for a result costs more than computing it: it comes anew from the system each time.
+_MANY = 1 << 18
 
 
 def _quick_gelu(x: Tensor) -> Tensor:
@@ -43,6 +47,32 @@ ACTIVATIONS: dict[str, Activation] = {
     "sigmoid": torch.sigmoid,
     "linear": _unchanged,
 }
+
+
+_IN_PLACE: dict[Activation, Activation] = {
+    F.gelu: torch.ops.aten.gelu_,
+    _tanh_gelu: partial(torch.ops.aten.gelu_, approximate="tanh"),
+    F.relu: torch.relu_,
+    F.silu: partial(F.silu, inplace=True),
+}
+
+
+def activated(act: Activation, x: Tensor, layer: nn.Module) -> Tensor:
+    """``act(x)``, in the memory of ``x`` where that is large and nobody else looks at it.
+
+    Args:
+        x: what ``layer`` has just come to.
+    """
+    if (
+        x.numel() < _MANY
+        or torch.is_grad_enabled()
+        or act not in _IN_PLACE
+        or not isinstance(layer, Linear)
+        or layer._forward_hooks
+        or is_watched(x)
+    ):
+        return act(x)
+    return _IN_PLACE[act](x)
 
 
 def activation(name: str) -> Activation:

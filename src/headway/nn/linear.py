@@ -34,11 +34,12 @@ class Linear(nn.Linear):
             found = self.packed.product(x)
             if found is not None:
                 return found
-        own = self._parameters
+        own: Any = self._parameters
         try:
-            return product(x, own["weight"], own["bias"])  # type: ignore[arg-type]
+            weight, bias = own["weight"], own["bias"]
         except KeyError:  # another module computes them
-            return product(x, self.weight, self.bias)
+            weight, bias = self.weight, self.bias
+        return product(x, weight, bias)
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

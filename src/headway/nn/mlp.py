@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from headway import spec
-from headway.nn.activations import activation
+from headway.nn.activations import activated, activation
 from headway.nn.builders import build, builds
 from headway.nn.linear import Linear, Siblings, side_by_side
 from headway.nn.run import Run
@@ -27,7 +27,7 @@ class Mlp(nn.Module):
         self.dropout = mlp.dropout
 
     def forward(self, x: Tensor, run: Run | None = None) -> Tensor:
-        inner = self.act(self.up(x))
+        inner = activated(self.act, self.up(x), self.up)
         if self.training and self.dropout:
             inner = F.dropout(inner, self.dropout)
         down: Tensor = self.down(inner)
@@ -67,7 +67,7 @@ class GatedMlp(Gated):
         self.act = activation(mlp.activation)
 
     def join(self, gate: Tensor, up: Tensor) -> Tensor:
-        return self.act(gate) * up
+        return activated(self.act, gate, self.gate) * up
 
 
 @builds(spec.ClampedGatedMlp)

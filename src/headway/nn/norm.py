@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,11 +26,12 @@ class LayerNorm(nn.Module):
         self.eps = norm.eps
 
     def forward(self, x: Tensor) -> Tensor:
-        own = self._parameters
+        own: Any = self._parameters
         try:
-            return torch.layer_norm(x, self.shape, own["weight"], own["bias"], self.eps)
+            weight, bias = own["weight"], own["bias"]
         except KeyError:  # another module computes them
-            return torch.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
+            weight, bias = self.weight, self.bias
+        return torch.layer_norm(x, self.shape, weight, bias, self.eps)
 
 
 @builds(spec.BareLayerNorm)
@@ -66,8 +69,10 @@ class RMSNorm(nn.Module):
         self.eps = norm.eps
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self._parameters.get("weight")
-        if weight is None:
+        own: Any = self._parameters
+        try:
+            weight = own["weight"]
+        except KeyError:  # another module computes it
             weight = self.weight
         if x.dtype == weight.dtype == torch.float32:
             return torch.rms_norm(x, self.shape, weight, self.eps)
