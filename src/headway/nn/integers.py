@@ -15,11 +15,13 @@ from torch.nn import functional as F
 # Inputs that share a scale and a zero in 4 bits; a layer whose inputs are no multiple of it takes 8 bits.
 GROUP = 32
 # The 4-bit kernels work row by row: above so many rows the weights are brought back once for all of them.
-_FEW_ROWS = 80
+_FEW_ROWS = 64
 # Outputs that lie together in ``BlockedInt4``'s order, half of them in the lower four bits.
 _BLOCK = 64
 # Outputs of which ``TiledInt4`` needs a multiple.
 _TILE = 8
+# Weights that are brought back at a time on a CPU: memory for many comes anew from the system, and costs more than they.
+_FLOATS = 1 << 21
 # Rows of the identity that are multiplied at a time to have numbers back.
 _PART = 1024
 
@@ -95,7 +97,9 @@ class BlockedInt4(Kernel):
         if len(x) <= _FEW_ROWS:
             out = torch.ops.aten._weight_int4pack_mm_for_cpu(x.bfloat16(), blocks, GROUP, pairs).to(x.dtype)
         else:
-            out = x @ _floats(_from_blocks(blocks), pairs, x.dtype)
+            rows = max(1, _FLOATS // (2 * _BLOCK * blocks.shape[1])) * _BLOCK
+            parts = zip(blocks.split(rows), pairs.split(rows, 1), strict=True)
+            out = torch.cat([x @ _floats(_from_blocks(part), own, x.dtype) for part, own in parts], -1)
         return _finished(out, bias, outputs)
 
 
@@ -160,7 +164,7 @@ def _as_saved(numbers: Tensor, pairs: Tensor, outputs: int) -> dict[str, Tensor]
 
 def _floats(numbers: Tensor, pairs: Tensor, dtype: torch.dtype) -> Tensor:
     """What ``numbers [in, out]`` stand for."""
-    scale, zero = pairs[:, None].to(dtype).unbind(-1)
+    scale, zero = (part.contiguous() for part in pairs[:, None].to(dtype).unbind(-1))
     return torch.addcmul(zero - 8 * scale, numbers.to(dtype).unflatten(0, (-1, GROUP)), scale).flatten(0, 1)
 
 
