@@ -20,7 +20,7 @@ _FEW_ROWS = 64
 _BLOCK = 64
 # Outputs of which ``TiledInt4`` needs a multiple.
 _TILE = 8
-# Weights that are brought back at a time on a CPU: memory for many comes anew from the system, and costs more than they.
+# Weights that a CPU brings back at a time: memory for more comes anew from the system, and costs more than they do.
 _FLOATS = 1 << 21
 # Rows of the identity that are multiplied at a time to have numbers back.
 _PART = 1024
