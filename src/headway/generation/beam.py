@@ -32,13 +32,15 @@ def beam_search(job: Job) -> Written:
         if config.output_scores:
             written.scores.append(logs)
         of_prompts = logs.view(-1, groups * size, logs.shape[-1])
-        counts = logs.new_zeros(len(of_prompts), logs.shape[-1])
-        for number, (group, own) in enumerate(zip(beams, of_prompts.split(size, 1), strict=True)):
-            if number:
+        counts = logs.new_zeros(len(of_prompts), logs.shape[-1]) if groups > 1 else None
+        for group, own in zip(beams, of_prompts.split(size, 1), strict=True):
+            if counts is not None:
                 own -= float(config.diversity_penalty or 0.0) * counts[:, None]
-            # A group that is done writes nothing that others should keep away from.
-            heard = group.going[:, None].expand(-1, size).to(counts.dtype)
-            counts.scatter_add_(1, group.extend(own, at, written.scores), heard)
+            going = group.going
+            tokens = group.extend(own, at, written.scores)
+            if counts is not None:
+                # A group that is done writes nothing that others should keep away from.
+                counts.scatter_add_(1, tokens, going[:, None].expand(-1, size).to(counts.dtype))
         at += 1
         if at == job.end or not any(bool(group.going.any()) for group in beams):
             break
