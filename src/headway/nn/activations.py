@@ -64,12 +64,12 @@ def activated(act: Activation, x: Tensor, layer: nn.Module) -> Tensor:
         x: what ``layer`` has just come to.
     """
     if (
-        x.numel() < _MANY
-        or torch.is_grad_enabled()
+        torch.is_grad_enabled()
+        or is_watched(x)  # first: a tracer may not know how large it is
+        or x.numel() < _MANY
         or act not in _IN_PLACE
         or not isinstance(layer, Linear)
         or layer._forward_hooks
-        or is_watched(x)
     ):
         return act(x)
     return _IN_PLACE[act](x)

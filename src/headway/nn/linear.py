@@ -49,11 +49,11 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """
     if (
         x.dtype is torch.bfloat16 is weight.dtype
+        and not torch.is_grad_enabled()
+        and not is_watched(x)  # before its size, which a tracer may not know
         and x.numel() == x.shape[-1]
         and x.is_cpu
         and weight.stride(1) == 1
-        and not torch.is_grad_enabled()
-        and not is_watched(x)
     ):
         vector = x.reshape(-1)
         found = torch.mv(weight, vector) if bias is None else torch.addmv(bias, weight, vector)
